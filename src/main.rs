@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(lockstep::cli::bug::end));
     ExitCode::from(lockstep::cli::main())
 }

@@ -3,7 +3,7 @@
 use super::args::{ConnectArgs, ManifestArgs, Output};
 use super::error::Result;
 use super::exit::Exit;
-use super::fleet::{self, FleetArgs};
+use super::fleet::{self, FleetArgs, Pages};
 use super::plan::observed;
 use super::reports::publish;
 use super::setup::{Shell, ready};
@@ -28,6 +28,8 @@ pub struct Args {
     connect: ConnectArgs,
     #[command(flatten)]
     pub output: Output,
+    #[command(flatten)]
+    pub pages: Pages,
 }
 
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
@@ -35,6 +37,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         return fleet::drift(&args.manifest, &args.fleet, &args.connect, shell);
     }
     args.fleet.refuse()?;
+    args.pages.refuse()?;
     let show = listen(shell, Audit::new());
     let Some(mut ready) = ready(&args.manifest, &args.connect, Missing::Error, &[], shell, show)? else {
         return Ok(Exit::Failed);

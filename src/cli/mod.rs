@@ -4,6 +4,7 @@ mod adopt;
 mod apply;
 mod args;
 mod asker;
+pub mod bug;
 mod completions;
 mod connecting;
 mod domain;
@@ -87,14 +88,23 @@ impl Command {
     fn reports(&self) -> Reports {
         let (name, manifest, output) = match self {
             Command::Validate(args) => ("validate", &args.manifest, &args.output),
-            Command::Plan(args) => ("plan", &args.manifest, &args.output),
+            Command::Plan(args) => {
+                let path = args.manifest.path();
+                return Reports::new("plan", path, &args.output.forms).with(args.pages.clone());
+            }
             Command::Apply(args) => ("apply", &args.manifest, &args.common.output),
-            Command::Drift(args) => ("drift", &args.manifest, &args.output),
+            Command::Drift(args) => {
+                let path = args.manifest.path();
+                return Reports::new("drift", path, &args.output.forms).with(args.pages.clone());
+            }
             Command::Destroy(args) => ("destroy", &args.manifest, &args.common.output),
             Command::Status(args) => ("status", &args.manifest, &args.output),
             Command::Rollback(args) => ("rollback", &args.manifest, &args.common.output),
             Command::Show(args) => ("show", &args.manifest, &args.output),
-            Command::Rollout(args) => return Reports::new("rollout", args.path(), &args.output.forms),
+            Command::Rollout(args) => {
+                let reports = Reports::new("rollout", args.path(), &args.output.forms);
+                return reports.with(args.pages.clone());
+            }
             Command::Init(_)
             | Command::Render(_)
             | Command::Adopt(_)

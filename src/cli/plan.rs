@@ -7,7 +7,7 @@ use super::args::{ConnectArgs, ManifestArgs, Output};
 use super::error::{Error, Result};
 use super::exit::Exit;
 use super::explanation;
-use super::fleet::{self, FleetArgs};
+use super::fleet::{self, FleetArgs, Pages};
 use super::outputs::Written;
 use super::reports::publish;
 use super::reviewed;
@@ -41,6 +41,8 @@ pub struct Args {
     connect: ConnectArgs,
     #[command(flatten)]
     pub output: Output,
+    #[command(flatten)]
+    pub pages: Pages,
     /// Exit with 2 when there are changes
     #[arg(long)]
     exit_code: bool,
@@ -72,6 +74,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         return of_fleet(args, shell);
     }
     args.fleet.refuse()?;
+    args.pages.refuse()?;
     let missing = if args.missing_as_unknown { Missing::Unknown } else { Missing::Error };
     let written: Vec<Written<'_>> = args.out.iter().map(|path| ("--out", path.as_path())).collect();
     let told = listen(shell, Audit::new());

@@ -2,12 +2,13 @@
 //! whatever its outcome: of its result, or of the error that it ended with.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::args::{Form, form};
 use super::error::{Error, Result};
 use super::exit::Exit;
+use super::fleet::Pages;
 use super::fleet::settled::Settled;
 use super::outputs::Written;
 use super::setup::Shell;
@@ -15,6 +16,7 @@ use crate::diag::Diagnostic;
 use crate::diag::codes::{self, Code};
 use crate::fleet::report::FleetReport;
 use crate::fleet::standing::FleetStatus;
+use crate::fleet::{forms, metrics, page};
 use crate::manifest::{Position, Source, position_at, position_of_resource};
 use crate::model::manifest::Manifest;
 use crate::model::outcome::Cause;
@@ -23,6 +25,7 @@ use crate::plan::explain::Explanation;
 use crate::plan::render::Paint;
 use crate::report::text::{Told, failed as told_failure, told, whole};
 use crate::report::{self, Content, Door, Failure, Format, Report, Said};
+use crate::shell::clock::Clock;
 use crate::shell::files;
 use crate::shell::secrets::Scrub;
 use crate::shell::terminal::{Say, plain};
@@ -31,6 +34,8 @@ use crate::shell::terminal::{Say, plain};
 #[derive(Default)]
 pub struct Reports {
     forms: Vec<Form>,
+    /// The page and the metrics of a fleet.
+    pages: Pages,
     command: &'static str,
     /// Path of the manifest, as it was given.
     file: String,
@@ -55,6 +60,17 @@ impl Reports {
         Reports { forms: forms.to_vec(), command, file, ..Reports::default() }
     }
 
+    /// With what is written of a fleet besides.
+    #[must_use]
+    pub fn with(self, pages: Pages) -> Reports {
+        Reports { pages, ..self }
+    }
+
+    /// Whether a page or metrics of a fleet are wanted.
+    pub fn has_pages(&self) -> bool {
+        self.pages.files().next().is_some()
+    }
+
     /// The form that goes to stdout.
     pub fn on_stdout(&self) -> Format {
         on_stdout(&self.forms)
@@ -72,7 +88,8 @@ impl Reports {
 
     /// The files that are going to be written.
     pub fn files(&self) -> Vec<Written<'_>> {
-        self.forms.iter().filter_map(|form| Some(("--output", form.file.as_deref()?))).collect()
+        let forms = self.forms.iter().filter_map(|form| Some(("--output", form.file.as_deref()?)));
+        forms.chain(self.pages.files()).collect()
     }
 
     /// At most one form goes to stdout.
@@ -188,6 +205,10 @@ pub fn publish_fleet(shell: &mut Shell, content: FleetContent) -> Result<()> {
         })),
         (FleetContent::Valid(_, text), _) => format!("{text}\n"),
         (FleetContent::Rolled(settled), Format::Json) => scrub.document(&settled.json()),
+        (FleetContent::Rolled(settled), Format::Markdown) => {
+            forms::markdown(&settled.state, settled.waits.as_ref(), door)
+        }
+        (FleetContent::Rolled(settled), Format::Junit) => forms::junit(&settled.state, door),
         (FleetContent::Rolled(settled), _) => settled.text(paint),
         (FleetContent::Standing(status), Format::Json) => scrub.document(&status.json()),
         (FleetContent::Standing(status), Format::Markdown) => status.markdown(door),
@@ -213,6 +234,33 @@ pub fn publish_fleet(shell: &mut Shell, content: FleetContent) -> Result<()> {
         };
         if let Err(error) = files::write_atomic(path, text.as_bytes()) {
             result = result.and(Err(error.into()));
+        }
+    }
+    result.and(publish_pages(shell, &content))
+}
+
+/// Writes the page and the metrics of a fleet. A rollout writes them as it goes, too.
+pub fn publish_pages(shell: &Shell, content: &FleetContent) -> Result<()> {
+    let Pages { report, metrics: file } = &shell.reports.pages;
+    let hide = |text: &str| shell.scrub.scrub(text);
+    let (door, now_ms) = (Door(&hide), Clock::start().now_ms());
+    let mut result = Ok(());
+    let mut write = |path: &Option<PathBuf>, text: &dyn Fn() -> String| {
+        let Some(path) = path.as_ref().filter(|_| shell.reports.admitted) else { return };
+        if let Err(error) = files::write_atomic(path, text().as_bytes()) {
+            result = std::mem::replace(&mut result, Ok(())).and(Err(error.into()));
+        }
+    };
+    match content {
+        FleetContent::Valid(..) | FleetContent::Standing(_) => {}
+        FleetContent::Read(read) => {
+            write(report, &|| page::of_reading(read, now_ms, door));
+            write(file, &|| metrics::of_reading(read, now_ms, door));
+        }
+        FleetContent::Rolled(settled) => {
+            let Settled { state, exit, waits, .. } = &**settled;
+            write(report, &|| page::of_rollout(state, waits.as_ref(), now_ms, door));
+            write(file, &|| metrics::of_rollout(state, *exit, now_ms, door));
         }
     }
     result

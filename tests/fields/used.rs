@@ -166,7 +166,7 @@ fn what_does_not_fit_is_found() {
         found(&plan, level)
     };
     let fits = look(json!({ "use": sid, "code_length": 8, "friendly_name": "Hub" }), &|_| {}, Level::Warning);
-    assert_eq!(fits, []);
+    assert!(fits.is_empty(), "{fits:?}");
     let codes_of = |found: Vec<(Code, String)>| found.into_iter().map(|(code, _)| code).collect::<Vec<_>>();
     let section = json!({ "use": sid, "code_length": 6, "friendly_name": "Acme" });
     assert_eq!(codes_of(look(section, &|_| {}, Level::Warning)), [codes::USED_MISFITS; 2]);
@@ -217,7 +217,7 @@ fn use_stands_alone_and_names_a_service_by_its_sid() {
             "only a manifest of a fleet has other tenants",
         ),
         (json!({ "use": sid, "custom_code_enabled": false }), "custom codes are off"),
-        (json!({}), "there is no use and no sid"),
+        (json!({}), "there is no sid and no use"),
     ] {
         let told = manifest(&stack(), &[edit("verify_service", section)]).expect_err(expected);
         assert!(told.contains(expected), "{expected}: {told}");

@@ -16,7 +16,7 @@ pub const TWIN_ARGS: [&str; 4] = ["--build", "1ms", "--rate", "unlimited"];
 pub struct Fleet {
     pub folder: Folder,
     pub env: BTreeMap<String, String>,
-    via: String,
+    pub via: String,
 }
 
 impl Fleet {
@@ -75,7 +75,7 @@ impl Fleet {
         self.run("rollout", &[&["--yes"], args].concat())
     }
 
-    fn recorded(&self, args: &[&str]) -> Run {
+    pub fn recorded(&self, args: &[&str]) -> Run {
         let place = format!("file:{}", self.folder.text_path("records"));
         self.rollout(&[&["--record", &place, "--record-key", "env:RECORD_KEY"], args].concat())
     }

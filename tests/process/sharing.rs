@@ -184,7 +184,7 @@ fn a_hub_that_fails_keeps_those_that_take_from_it_as_they_are() {
     let run = fleet.run("rollout", &["--yes"]);
     assert_ne!(run.code, Some(0), "{}", run.out);
     assert!(
-        run.out.contains("acme-a broken before: it takes outputs of acme-hub, which is not applied"),
+        run.err.contains("acme-a broken before: it takes outputs of acme-hub, which is not applied"),
         "{}\n{}",
         run.out,
         run.err
@@ -204,12 +204,12 @@ fn what_cannot_be_taken_is_told_where_it_is_written() {
     };
     let (base, hub) = (fleet.folder.read("base.yaml"), fleet.folder.read("hub.yaml"));
     let service = "${tenants.acme-hub.verify_service.sid}";
-    for (file, from, to, expected) in [
+    let rows: [(&str, &str, &str, &[&str]); 7] = [
         (
             "base.yaml",
             service,
             "${tenants.acme-hbu.verify_service.sid}",
-            &["base.yaml:18:8", "the fleet has no tenant acme-hbu", "did you mean acme-hub?"][..],
+            &["base.yaml:18:8", "the fleet has no tenant acme-hbu", "did you mean acme-hub?"],
         ),
         (
             "base.yaml",
@@ -233,7 +233,7 @@ fn what_cannot_be_taken_is_told_where_it_is_written() {
             "hub.yaml",
             HUB.split_once("feedback:").expect("it").1,
             " { log_stream: { endpoint: \"https://x.example\", authorization: \"${generated.feedback}\" } }\n",
-            &["base.yaml:42:15", "acme-hub has no feedback_function.url to hand on"],
+            &["base.yaml:37:15", "acme-hub has no feedback_function.url to hand on"],
         ),
         (
             "base.yaml",
@@ -247,7 +247,8 @@ fn what_cannot_be_taken_is_told_where_it_is_written() {
             "${tenants.acme-hub.verify_service.sid}",
             &["base.yaml:8:11", "known only after apply"],
         ),
-    ] {
+    ];
+    for (file, from, to, expected) in rows {
         fleet.change(file, from, to);
         told(expected);
         fleet.folder.write("base.yaml", &base);

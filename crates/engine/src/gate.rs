@@ -131,12 +131,19 @@ pub fn clock_time(unix_ms: u64) -> String {
 #[derive(Debug, Default)]
 pub struct AccountGate {
     in_flight: u64,
+    /// Other machines send to the account too: so many have a part of its concurrency. 0: it is ours alone.
+    pub shared_by: u64,
     hold_until_ms: u64,
     /// The user was told that requests wait until this time, in ms since the Unix epoch.
     pub told_until_ms: u64,
 }
 
 impl AccountGate {
+    /// Requests that may be under way.
+    fn most(&self) -> u64 {
+        (ACCOUNT_IN_FLIGHT / self.shared_by.max(1)).max(1)
+    }
+
     /// Time until which the server asked for a pause, in ms of our clock; 0 if it did not ask.
     pub fn held_until_ms(&self) -> u64 {
         self.hold_until_ms
@@ -144,7 +151,7 @@ impl AccountGate {
 
     /// Whether one more request may leave now.
     pub fn may_send(&self, now_ms: u64) -> bool {
-        self.in_flight < ACCOUNT_IN_FLIGHT && now_ms >= self.hold_until_ms
+        self.in_flight < self.most() && now_ms >= self.hold_until_ms
     }
 
     /// How many of the calls that wait are worth a look. While the server asked for a pause, all are: for some it may be
@@ -152,7 +159,7 @@ impl AccountGate {
     pub fn lets_through(&self, now_ms: u64) -> usize {
         match now_ms < self.hold_until_ms {
             true => usize::MAX,
-            false => usize::try_from(ACCOUNT_IN_FLIGHT.saturating_sub(self.in_flight)).unwrap_or(0),
+            false => usize::try_from(self.most().saturating_sub(self.in_flight)).unwrap_or(0),
         }
     }
 
@@ -174,7 +181,7 @@ impl AccountGate {
 
     /// When one more request may leave, if time alone can bring that about.
     pub fn next_time(&self, now_ms: u64) -> Option<u64> {
-        if self.in_flight >= ACCOUNT_IN_FLIGHT { None } else { Some(self.hold_until_ms.max(now_ms)) }
+        if self.in_flight >= self.most() { None } else { Some(self.hold_until_ms.max(now_ms)) }
     }
 }
 

@@ -183,6 +183,13 @@ impl Engine {
         self.tenants.len() - 1
     }
 
+    /// Divides the concurrency of an account among so many machines.
+    pub fn share_account(&mut self, account_sid: &str, machines: u64) {
+        if let Some(at) = self.account_at.get(account_sid) {
+            self.accounts[*at].shared_by = machines;
+        }
+    }
+
     /// Starts a task; the closure gets its mailbox.
     pub fn spawn<F>(&mut self, tenant: TenantId, task: impl FnOnce(Port) -> F) -> TaskId
     where

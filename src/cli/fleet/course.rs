@@ -4,24 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::args::ManifestArgs;
 use super::super::error::{Error, Result};
+use super::super::reports::{FleetContent, publish_pages};
 use super::super::setup::Shell;
 use super::gates::judge;
 use super::load::{Loaded, Made};
 use super::recorded::Log;
 use super::settled::Settled;
+use super::shard::shortened;
 use super::sharing::Sharing;
 use crate::engine::apply::{Ended, Wishes, timestamp};
 use crate::engine::observe::Observation;
 use crate::engine::reconcile::{Decision, reconcile};
 use crate::engine::rollback::rollback;
 use crate::fleet::file::OnHalt;
-use crate::fleet::report::{FleetReport, listed};
+use crate::fleet::report::FleetReport;
 use crate::fleet::rollout::{Became, Cause, Event, Halt, Judged, Next, Progress, State, Verdict, next};
 use crate::fleet::summary::{self, Found, Reading};
+use crate::fleet::waiting::waiting;
 use crate::model::call::Failed;
-use crate::model::codes;
 use crate::model::duration::shown;
-use crate::model::plan::{Digest, Plan, Verb};
+use crate::model::plan::{Digest, Plan};
 use crate::model::random::hex;
 use crate::model::text::line;
 use crate::plan::handed::{self, Hubs};
@@ -32,24 +34,32 @@ const LOOK_MS: u64 = 15_000;
 /// Longest time without a word while a rollout waits, in real time.
 const TOLD_MS: u64 = 60_000;
 
+/// Shortest time between two versions of the page and the metrics.
+const SHOWN_MS: u64 = 5_000;
+
 /// A rollout under way.
 pub struct Course<'a> {
-    loaded: &'a Loaded,
-    made: &'a [Made],
+    pub(super) loaded: &'a Loaded,
+    pub(super) made: &'a [Made],
     pub crowd: Crowd<'static>,
-    log: Log,
+    pub(super) log: Log,
     pub state: State,
     /// Digest of the plan of all tenants.
     pub digest: Digest,
     /// The plans that were confirmed, by tenant.
-    confirmed: BTreeMap<String, Reading>,
-    skips: BTreeMap<String, String>,
-    sharing: Sharing,
+    pub(super) confirmed: BTreeMap<String, Reading>,
+    pub(super) skips: BTreeMap<String, String>,
+    pub(super) sharing: Sharing,
     args: &'a ManifestArgs,
-    by: String,
+    pub(super) by: String,
     /// Something was written by this run.
-    wrote: bool,
+    pub(super) wrote: bool,
     said_ms: u64,
+    shown_ms: u64,
+    /// Digest of what the fleet wants.
+    pub(super) wanted: String,
+    /// What happens in a part of a shared rollout is put aside here, for whoever writes the records.
+    pub(super) aside: Option<Vec<Event>>,
 }
 
 impl<'a> Course<'a> {
@@ -92,17 +102,12 @@ impl<'a> Course<'a> {
             by,
             wrote: false,
             said_ms: 0,
+            shown_ms: 0,
+            wanted: wanted.clone(),
+            aside: None,
         };
         match unfinished {
-            Some(state) if state.wanted != wanted => {
-                return Err(Error::lease_held(format!(
-                    "another rollout of fleet {} is not finished: {} began it at {}, for another change",
-                    line(&state.fleet),
-                    line(&state.by),
-                    timestamp(state.began_ms)
-                ))
-                .help("finish it with its own revision, or end it with `lockstep rollout abandon` and the same options"));
-            }
+            Some(state) if state.wanted != wanted => return Err(course.other(&state)),
             Some(state) => course.state = state,
             None => {
                 let name = |at: &usize| loaded.tenants.list[*at].name.clone();
@@ -123,16 +128,38 @@ impl<'a> Course<'a> {
         Ok(course)
     }
 
+    /// The error of an unfinished rollout of another change.
+    pub(super) fn other(&self, state: &State) -> Error {
+        Error::lease_held(format!(
+            "another rollout of fleet {} is not finished: {} began it at {}, for another change",
+            line(&state.fleet),
+            line(&state.by),
+            timestamp(state.began_ms)
+        ))
+        .help(
+            "finish it with its own revision, or end it with `lockstep rollout abandon` and the same options",
+        )
+    }
+
+    /// Whether shards began the unfinished rollout on record.
+    pub fn is_shared(&self) -> bool {
+        !self.state.shards.is_one()
+    }
+
     /// Whether a plan has anything to do.
     pub fn has_work(&self) -> bool {
         self.confirmed.values().filter_map(|one| one.result.plan()).any(Plan::has_work)
     }
 
-    fn now_ms(&self) -> u64 {
+    pub(super) fn now_ms(&self) -> u64 {
         self.crowd.driver.now_ms()
     }
 
     fn happened(&mut self, event: Event) -> Result<()> {
+        if let Some(aside) = &mut self.aside {
+            aside.push(event);
+            return Ok(());
+        }
         let now_ms = self.now_ms();
         self.state = std::mem::take(&mut self.state).after(&event, now_ms);
         let added = self.log.add(event, &self.state, &self.by, now_ms)?;
@@ -152,29 +179,6 @@ impl<'a> Course<'a> {
         if halt.is_some() {
             self.state.halt = halt;
         }
-    }
-
-    /// Refuses a single wave while one before it is not applied.
-    pub fn needs_before(&self, name: &str) -> Result<()> {
-        let waves = &self.loaded.fleet.rollout.waves;
-        let at = waves.iter().position(|wave| wave.name == name).unwrap_or_default();
-        for group in self.loaded.groups.iter().filter(|group| group.wave < at) {
-            let names = group.members.iter().map(|at| &self.loaded.tenants.list[*at].name);
-            let open = names.filter(|name| {
-                let plan = self.confirmed.get(*name).and_then(|one| one.result.plan());
-                plan.is_none_or(|plan| !plan.is_empty()) && !self.skips.contains_key(*name)
-            });
-            let open: Vec<String> = open.cloned().collect();
-            if !open.is_empty() {
-                return Err(Error::manifest(format!(
-                    "the wave {} comes before {name} and is not applied on {}",
-                    group.name,
-                    listed(&open)
-                ))
-                .help("roll out that wave first, or leave those tenants out with --skip NAME=REASON"));
-            }
-        }
-        Ok(())
     }
 
     /// Refuses the name of a gate that no wave has.
@@ -210,46 +214,13 @@ impl<'a> Course<'a> {
         })
     }
 
-    /// Checks the limits of the whole rollout, before anything is written.
-    /// Beyond one of them the rollout is halted.
-    pub fn limits(&mut self, shell: &mut Shell) {
-        let plans = || {
-            let taken = self.confirmed.values().filter(|one| !self.skips.contains_key(&one.name));
-            taken.filter_map(|one| one.result.plan())
-        };
-        // What an earlier run of this rollout changed counts too.
-        let changed =
-            plans().filter(|plan| !plan.is_empty()).count() + self.state.count(None, Became::Applied);
-        let deletes = plans().flat_map(|plan| &plan.resources).filter(|one| one.verb == Verb::Delete).count();
-        let dangerous = plans().flat_map(|plan| &plan.steps).filter(|step| step.danger.is_some()).count();
-        let limits = self.loaded.fleet.rollout.limits;
-        let over: Vec<String> = [
-            ("changed", "tenants change", changed, limits.changed),
-            ("deletes", "objects are deleted", deletes, limits.deletes),
-            ("dangerous", "steps carry a danger", dangerous, limits.dangerous),
-        ]
-        .into_iter()
-        .filter_map(|(key, what, count, limit)| {
-            let limit = limit.filter(|limit| count > *limit)?;
-            Some(format!("{count} {what}, and rollout.limits.{key} allows {limit}"))
-        })
-        .collect();
-        if over.is_empty() {
-            return;
-        }
-        let why = over.join("; ");
-        shell.say.err_one_line(format!("error[{}]: {why}; nothing was changed", codes::HALTED));
-        let halted = Event::Halted { cause: Cause::Limit, why, by: self.by.clone() };
-        let now_ms = self.now_ms();
-        self.state = std::mem::take(&mut self.state).after(&halted, now_ms);
-    }
-
     /// Goes on until the waves are done, it halts, or the user stops it.
     pub fn go(&mut self, until: usize, shell: &mut Shell) -> Result<()> {
         loop {
             if self.is_over() {
                 break;
             }
+            self.show(shell)?;
             let now_ms = self.now_ms();
             match next(&self.state, &self.loaded.fleet.rollout, &self.loaded.groups, until, now_ms) {
                 Next::Open(wave) => self.open(wave, shell)?,
@@ -295,7 +266,7 @@ impl<'a> Course<'a> {
     }
 
     /// Takes back what this rollout wrote to the members of a wave.
-    fn take_back(&mut self, wave: usize, shell: &mut Shell) -> Result<()> {
+    pub(super) fn take_back(&mut self, wave: usize, shell: &mut Shell) -> Result<()> {
         let wrote = |name: &&String| self.state.tenants.get(*name).is_some_and(|one| one.steps > 0);
         let names: Vec<String> = self.state.waves[wave].members.iter().filter(wrote).cloned().collect();
         // A hub goes back after those that take from it, and no more are written to at once than in a wave.
@@ -320,11 +291,12 @@ impl<'a> Course<'a> {
             running.push((name, task, slot));
         }
         let tasks: Vec<_> = running.iter().map(|(_, task, _)| *task).collect();
+        let began_ms = self.now_ms();
         self.crowd.driver.drive(&tasks)?;
         let now_ms = self.now_ms();
         for (name, _, slot) in running {
             let result = slot.take().unwrap_or(Err(Failed::Stopped));
-            let Some(done) = self.outcome(result, now_ms) else { continue };
+            let Some(done) = self.outcome(result, began_ms, now_ms) else { continue };
             let progress = match done.became {
                 Became::Applied if done.steps == 0 => Progress {
                     became: Became::Failed,
@@ -361,22 +333,36 @@ impl<'a> Course<'a> {
     }
 
     /// Gives what is about so many tenants the time that a run has.
-    fn bound(&mut self, tenants: usize) {
+    pub(super) fn bound(&mut self, tenants: usize) {
         let at_ms = self.now_ms().saturating_add(self.crowd.time_of(tenants));
         self.crowd.driver.set_deadline(at_ms);
     }
 
     /// Whether nothing more begins: the user stopped it, or its time is over.
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.crowd.driver.signal().is_some() || self.crowd.driver.late().is_some()
     }
 
-    fn member_of(&self, name: &str) -> Option<usize> {
+    pub(super) fn member_of(&self, name: &str) -> Option<usize> {
         self.made.iter().position(|one| self.loaded.tenants.list[one.at].name == name)
     }
 
     /// Plans all members of a wave, and sorts out who needs nothing, is left out, or is broken already.
     fn open(&mut self, wave: usize, shell: &mut Shell) -> Result<()> {
+        let Some(known) = self.read_wave(wave, shell)? else { return Ok(()) };
+        self.happened(Event::Opened { wave })?;
+        for (name, progress) in known {
+            self.became(&name, progress, shell)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a wave anew: of whom it is known what became of them, without a write. `None`: nothing more begins.
+    pub(super) fn read_wave(
+        &mut self,
+        wave: usize,
+        shell: &mut Shell,
+    ) -> Result<Option<Vec<(String, Progress)>>> {
         let opened = &self.state.waves[wave];
         let (name, members) = (line(&opened.name), opened.members.clone());
         let s = if members.len() == 1 { "" } else { "s" };
@@ -392,19 +378,13 @@ impl<'a> Course<'a> {
                 known.push((name.clone(), progress));
             }
         }
-        if self.is_over() {
-            return Ok(());
-        }
-        self.happened(Event::Opened { wave })?;
-        for (name, progress) in known {
-            self.became(&name, progress, shell)?;
-        }
-        Ok(())
+        Ok((!self.is_over()).then_some(known))
     }
 
     /// What a fresh plan says of a tenant before its wave. `None`: it is to be applied.
     fn sorted(&self, name: &str, result: Result<Observation, Failed>, now_ms: u64) -> Option<Progress> {
-        let progress = |became, why: String| Some(Progress { became, at_ms: now_ms, steps: 0, why });
+        let progress =
+            |became, why: String| Some(Progress { became, at_ms: now_ms, began_ms: 0, steps: 0, why });
         if let Some(reason) = self.skips.get(name) {
             return progress(Became::Skipped, reason.clone());
         }
@@ -418,10 +398,21 @@ impl<'a> Course<'a> {
         }
         if plan.is_empty() {
             let at_ms = applied_ms(&observation, &self.state.revision).unwrap_or(now_ms);
-            return Some(Progress { became: Became::Unchanged, at_ms, steps: 0, why: String::new() });
+            return Some(Progress {
+                became: Became::Unchanged,
+                at_ms,
+                began_ms: 0,
+                steps: 0,
+                why: String::new(),
+            });
         }
         let confirmed = self.confirmed.get(name).and_then(|one| one.result.plan());
-        if !confirmed.is_some_and(|confirmed| self.sharing.is_confirmed(name, confirmed, plan)) {
+        // Shards are held to the plans that the first of them put on record.
+        let is_confirmed = match self.state.shards.is_one() {
+            true => confirmed.is_some_and(|confirmed| self.sharing.is_confirmed(name, confirmed, plan)),
+            false => self.state.shards.plans.get(name).is_some_and(|agreed| *agreed == shortened(plan)),
+        };
+        if !is_confirmed {
             let why = "its plan is another one than was confirmed, because the tenant was changed in between; plan and roll out again";
             return progress(Became::Broken, why.to_owned());
         }
@@ -430,7 +421,7 @@ impl<'a> Course<'a> {
 
     /// Why a tenant is not applied, as far as the reading of this run tells: left out, or broken already. A wave may have been
     /// opened by an earlier run.
-    fn known_before(&self, name: &str) -> Option<(Became, String)> {
+    pub(super) fn known_before(&self, name: &str) -> Option<(Became, String)> {
         if let Some(reason) = self.skips.get(name) {
             return Some((Became::Skipped, reason.clone()));
         }
@@ -454,18 +445,22 @@ impl<'a> Course<'a> {
     }
 
     fn became(&mut self, name: &str, progress: Progress, shell: &mut Shell) -> Result<()> {
-        if progress.became != Became::Unchanged {
-            let steps = match progress.steps {
-                0 => String::new(),
-                1 => ", 1 step".to_owned(),
-                n => format!(", {n} steps"),
-            };
-            let why =
-                if progress.why.is_empty() { String::new() } else { format!(": {}", line(&progress.why)) };
-            let (sign, word) = (progress.became.sign(), progress.became.word());
-            shell.say.err_one_line(format!("  {sign} {} {word}{steps}{why}", line(name)));
-        }
+        self.say_became(name, &progress, shell);
         self.happened(Event::Tenant { name: name.to_owned(), progress })
+    }
+
+    pub(super) fn say_became(&self, name: &str, progress: &Progress, shell: &mut Shell) {
+        if progress.became == Became::Unchanged {
+            return;
+        }
+        let steps = match progress.steps {
+            0 => String::new(),
+            1 => ", 1 step".to_owned(),
+            n => format!(", {n} steps"),
+        };
+        let why = if progress.why.is_empty() { String::new() } else { format!(": {}", line(&progress.why)) };
+        let (sign, word) = (progress.became.sign(), progress.became.word());
+        shell.say.err_one_line(format!("  {sign} {} {word}{steps}{why}", line(name)));
     }
 
     /// Applies the members of a wave, side by side as far as there is room, and asks anew after each that ended.
@@ -481,7 +476,7 @@ impl<'a> Course<'a> {
         self.bound(names.len());
         self.flush()?;
         let mut waiting = names.into_iter().collect::<std::collections::VecDeque<_>>();
-        let mut running: Vec<(String, crate::engine::TaskId, _)> = Vec::new();
+        let mut running: Vec<(String, u64, crate::engine::TaskId, _)> = Vec::new();
         // Why no record could be written. What is in flight ends, and nothing more begins.
         let mut away = None;
         loop {
@@ -497,7 +492,8 @@ impl<'a> Course<'a> {
                 let Some(name) = waiting.remove(at) else { break };
                 if let Some((became, why)) = self.known_before(&name).or_else(|| self.lacks(&name)) {
                     let at_ms = self.now_ms();
-                    away = self.became(&name, Progress { became, at_ms, steps: 0, why }, shell).err();
+                    let progress = Progress { became, at_ms, began_ms: 0, steps: 0, why };
+                    away = self.became(&name, progress, shell).err();
                     continue;
                 }
                 let Some(at) = self.member_of(&name) else { continue };
@@ -517,18 +513,19 @@ impl<'a> Course<'a> {
                 let (task, slot) = self.crowd.driver.spawn(tenant, move |port| async move {
                     reconcile(session, Wishes::default(), decide, &port).await
                 });
-                running.push((name, task, slot));
+                running.push((name, self.now_ms(), task, slot));
             }
             if running.is_empty() {
                 return away.map_or(Ok(()), Err);
             }
-            let tasks: Vec<_> = running.iter().map(|(_, task, _)| *task).collect();
+            let tasks: Vec<_> = running.iter().map(|(_, _, task, _)| *task).collect();
             self.crowd.driver.drive_until(&tasks, 1)?;
+            self.show(shell)?;
             let now_ms = self.now_ms();
             let (ended, left): (Vec<_>, Vec<_>) =
-                running.into_iter().partition(|(_, _, slot)| slot.borrow().is_some());
+                running.into_iter().partition(|(.., slot)| slot.borrow().is_some());
             running = left;
-            for (name, _, slot) in ended {
+            for (name, began_ms, _, slot) in ended {
                 let Some(result) = slot.take() else { continue };
                 let outputs = result.as_ref().ok().map(|report| report.outcome.outputs.clone());
                 if let Some(outputs) =
@@ -536,7 +533,7 @@ impl<'a> Course<'a> {
                 {
                     self.sharing.handed_on(&name, outputs, self.made, &mut self.crowd.members, shell);
                 }
-                let progress = self.outcome(result, now_ms);
+                let progress = self.outcome(result, began_ms, now_ms);
                 // What a signal cut short is not known; the next run looks it up.
                 if let Some(progress) = progress {
                     away = away.or(self.became(&name, progress, shell).err());
@@ -556,12 +553,14 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn outcome(
+    pub(super) fn outcome(
         &self,
         result: Result<crate::engine::reconcile::Report, Failed>,
+        began_ms: u64,
         now_ms: u64,
     ) -> Option<Progress> {
-        let failed = |why: String| Some(Progress { became: Became::Failed, at_ms: now_ms, steps: 0, why });
+        let failed =
+            |why: String| Some(Progress { became: Became::Failed, at_ms: now_ms, began_ms, steps: 0, why });
         let report = match result {
             Ok(report) => report,
             Err(Failed::Stopped) => return None,
@@ -570,20 +569,20 @@ impl<'a> Course<'a> {
         let steps = report.outcome.done.len();
         match report.outcome.ended {
             Ended::Done => {
-                Some(Progress { became: Became::Applied, at_ms: now_ms, steps, why: String::new() })
+                Some(Progress { became: Became::Applied, at_ms: now_ms, began_ms, steps, why: String::new() })
             }
             Ended::Stopped => None,
             Ended::LeaseHeld(owner) => failed(format!("{owner} is applying to this tenant")),
             Ended::Moved => failed("other runs kept changing the record".to_owned()),
             Ended::Stale(what) => failed(what),
             Ended::Failed(why) | Ended::NotConfirmed(why) | Ended::Misnamed(why) => {
-                Some(Progress { became: Became::Failed, at_ms: now_ms, steps, why })
+                Some(Progress { became: Became::Failed, at_ms: now_ms, began_ms, steps, why })
             }
         }
     }
 
-    /// Reads the gates of a wave, anew.
-    fn judge(&mut self, wave: usize, until_ms: u64, shell: &mut Shell) -> Result<()> {
+    /// Reads the gates of a wave, anew. `None`: nothing more begins.
+    pub(super) fn read_gates(&mut self, wave: usize) -> Result<Option<Vec<Judged>>> {
         self.bound(self.state.waves[wave].members.len());
         let declared = &self.loaded.fleet.rollout.waves[self.loaded.groups[wave].wave];
         let members: Vec<(String, usize)> = self.state.waves[wave]
@@ -597,7 +596,7 @@ impl<'a> Course<'a> {
             .collect();
         let mut judged = judge(declared, &members, &mut self.crowd, self.args, &self.state, wave)?;
         if self.is_over() {
-            return Ok(());
+            return Ok(None);
         }
         for one in &mut judged {
             let accepted = self.state.accepted.iter().find(|(gate, _)| is_gate(&one.gate, gate));
@@ -606,6 +605,11 @@ impl<'a> Course<'a> {
                 one.words = format!("{}; accepted: {why}", one.words);
             }
         }
+        Ok(Some(judged))
+    }
+
+    fn judge(&mut self, wave: usize, until_ms: u64, shell: &mut Shell) -> Result<()> {
+        let Some(judged) = self.read_gates(wave)? else { return Ok(()) };
         let name = line(&self.state.waves[wave].name);
         let is_open = |one: &&Judged| !matches!(one.verdict, Verdict::Passed | Verdict::Accepted);
         let Some(open) = judged.iter().find(is_open).cloned() else {
@@ -631,12 +635,26 @@ impl<'a> Course<'a> {
     /// The end of the course.
     pub fn finish(self) -> Settled {
         let signal = self.is_over();
-        Settled { state: self.state, exit: 0, signal }
+        let waits = waiting(&self.state, &self.loaded.fleet.rollout, self.now_ms());
+        Settled { state: self.state, exit: 0, signal, waits }
+    }
+
+    /// Writes the page and the metrics as it goes, so that whoever looks knows at once what is waited for.
+    pub(super) fn show(&mut self, shell: &mut Shell) -> Result<()> {
+        let now_ms = self.now_ms();
+        if !shell.reports.has_pages() || now_ms < self.shown_ms.saturating_add(SHOWN_MS) {
+            return Ok(());
+        }
+        self.shown_ms = now_ms;
+        let waits = waiting(&self.state, &self.loaded.fleet.rollout, now_ms);
+        let settled = Settled { state: self.state.clone(), exit: 0, signal: false, waits };
+        let exit = settled.exit() as u8;
+        publish_pages(shell, &FleetContent::Rolled(Box::new(Settled { exit, ..settled })))
     }
 }
 
 /// Why a plan cannot be applied, if it cannot.
-fn blocked(plan: &Plan) -> Option<String> {
+pub(super) fn blocked(plan: &Plan) -> Option<String> {
     plan.blockers().next().map(|blocker| format!("{}: {}", blocker.code, blocker.text))
 }
 

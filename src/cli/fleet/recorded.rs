@@ -141,9 +141,39 @@ impl Log {
         }
     }
 
+    /// As [`Log::write`], for many events, and with the reason why nothing can be written.
+    pub fn put(
+        &mut self,
+        events: Vec<Event>,
+        state: &State,
+        by: &str,
+        at_ms: u64,
+    ) -> std::result::Result<bool, RecordProblem> {
+        let Some(records) = &mut self.records else { return Ok(true) };
+        match records.append(at_ms, by, events, state.clone()) {
+            Ok(()) => Ok(true),
+            Err(RecordProblem::Lost(_)) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The last record, if there is one behind that which was last read or written here. `lost`: it is known that there is.
+    pub fn newer(&mut self, lost: bool) -> std::result::Result<Option<Record>, RecordProblem> {
+        let Some(records) = &mut self.records else { return Ok(None) };
+        match lost || records.has_newer()? {
+            true => records.load(),
+            false => Ok(None),
+        }
+    }
+
     /// Keeps the first event of a rollout until something follows.
     pub fn begin(&mut self, event: Event) {
         self.waiting.push(event);
+    }
+
+    /// The events that are not written yet, for somebody else to write.
+    pub fn take_waiting(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.waiting)
     }
 
     /// Keeps an event, and writes those that wait where it cannot be done without. Returns the halt of a person who wrote

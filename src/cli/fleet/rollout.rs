@@ -1,34 +1,39 @@
 //! `lockstep rollout`: carries a change out over a fleet, wave by wave.
 
 use std::path::Path;
+use std::time::Duration;
 
-use super::super::args::{ConnectArgs, ManifestArgs, Output};
+use super::super::args::{ConnectArgs, ManifestArgs, Output, duration};
 use super::super::connecting::settings;
 use super::super::error::{Error, Result};
 use super::super::exit::Exit;
 use super::super::loading::tell;
 use super::super::reports::{FleetContent, publish_fleet};
 use super::super::setup::Shell;
-use super::FleetArgs;
 use super::course::Course;
 use super::gates::commands_are_given;
-use super::load::{Loaded, Made};
+use super::load::{Loaded, Made, load};
 use super::many::{gather, made, no_room, read_all, refuse_forms};
 use super::recorded::{Key, Log, key, place};
 use super::settled::Settled;
+use super::shard::Part;
+use super::sharding::{Wish, count, matrix, wish};
+use super::{FleetArgs, Pages};
 use crate::fleet::Fleet;
 use crate::fleet::file;
 use crate::fleet::report::FleetReport;
 use crate::fleet::rollout::{Cause, Event, State};
+use crate::fleet::waiting::waiting;
 use crate::manifest::Missing;
 use crate::model::plan::{Digest, Purpose};
 use crate::plan::render::Paint;
 use crate::shell::clock::Clock;
+use crate::shell::clock::millis;
 use crate::shell::files;
 use crate::shell::fleet::Crowd;
 use crate::shell::in_process::save_world;
 use crate::shell::record_place::Place;
-use crate::shell::secrets::Scrub;
+use crate::shell::secrets::{Scrub, seed};
 use crate::shell::terminal::AskProblem;
 
 /// Roll a change out over a fleet, wave by wave
@@ -40,7 +45,8 @@ use crate::shell::terminal::AskProblem;
 /// Example: lockstep rollout manifests/fleet/fleet.yaml --twin --yes
 #[derive(clap::Args)]
 pub struct Args {
-    /// The fleet file; before it may stand status, halt, resume, abandon or rollback, for a rollout with --record
+    /// The fleet file; before it may stand status, halt, resume, abandon or rollback for a
+    /// rollout with --record, or matrix for the shards of a GitHub workflow
     #[arg(value_name = "FLEET", num_args = 1..=2, required = true)]
     words: Vec<String>,
     /// A value for ${var.NAME}; not for secrets, because the list of processes shows it
@@ -53,6 +59,8 @@ pub struct Args {
     connect: ConnectArgs,
     #[command(flatten)]
     pub output: Output,
+    #[command(flatten)]
+    pub pages: Pages,
     /// Go no further than this wave
     #[arg(long, value_name = "WAVE", conflicts_with = "wave")]
     until: Option<String>,
@@ -77,6 +85,17 @@ pub struct Args {
     /// The key of the records: env:NAME or file:PATH
     #[arg(long, value_name = "KEY", value_parser = key)]
     record_key: Option<Key>,
+    /// This machine rolls out a part of the tenants, beside others: 3/10, or gitlab or kubernetes/10 to read the part from
+    /// the variables that those systems set
+    #[arg(long, value_name = "PART", value_parser = wish, requires = "record")]
+    shard: Option<Wish>,
+    /// With `matrix`: how many shards there are; without it, one for each hundred tenants
+    #[arg(long, value_name = "N", value_parser = count)]
+    shards: Option<u32>,
+    /// With --shard: look at most this often for what other shards did; one of which nothing is heard for six times as
+    /// long is dead, and others take its tenants over
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = poll)]
+    poll: Duration,
     /// Also take away what was removed from the manifests
     #[arg(long)]
     allow_delete: bool,
@@ -85,8 +104,18 @@ pub struct Args {
     yes: bool,
 }
 
+/// Shortest interval of `--poll`.
+const POLL_MIN: Duration = Duration::from_secs(1);
 /// How often a halt is written behind what a run wrote at the same time.
 const TRIES_MAX: usize = 50;
+
+/// Reads the interval of `--poll`, which has a lower limit: every look is a request to the store.
+fn poll(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        poll if poll < POLL_MIN => Err(format!("{text} is too short: at least {}s", POLL_MIN.as_secs())),
+        poll => Ok(poll),
+    }
+}
 
 fn digest(text: &str) -> Result<Digest, String> {
     Digest::parse(text)
@@ -123,12 +152,17 @@ impl Args {
             "abandon" => Does::Abandon,
             "resume" => Does::Go,
             "rollback" => Does::TakeBack,
+            "matrix" => return Ok(Does::Matrix),
             other => {
                 return Err(Error::usage(format!("rollout {other}: there is no such word")).help(
-                    "name a fleet file, or write status, halt, resume, abandon or rollback before it",
+                    "name a fleet file, or write status, halt, resume, abandon, rollback or matrix before it",
                 ));
             }
         };
+        if self.shard.is_some() && word != "resume" {
+            return Err(Error::usage(format!("rollout {word} is about all shards, so --shard says nothing"))
+                .help("leave the option out"));
+        }
         match self.record.is_some() {
             true => Ok(does),
             false => Err(Error::usage(format!("rollout {word} needs the records of a rollout"))
@@ -145,6 +179,7 @@ enum Does {
     Halt,
     Abandon,
     TakeBack,
+    Matrix,
 }
 
 /// Shows the last record, or adds a halt to it. No tenant is asked.
@@ -162,7 +197,8 @@ fn from_afar(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let scrub = shell.scrub.clone();
     let open = || args.log(&fleet.name, &scrub);
     let state = noted(args, &fleet.name, open, Clock::start().now_ms())?;
-    let settled = Settled { state, exit: 0, signal: false };
+    let waits = waiting(&state, &fleet.rollout, Clock::start().now_ms());
+    let settled = Settled { state, exit: 0, signal: false, waits };
     let exit = if args.does()? == Does::Status { settled.exit() } else { Exit::Done };
     publish_fleet(shell, FleetContent::Rolled(Box::new(Settled { exit: exit as u8, ..settled })))?;
     Ok(exit)
@@ -205,11 +241,23 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         return Err(Error::usage(format!("{} is no fleet file", args.path().display()))
             .help("name a fleet file, or use `lockstep apply` for a manifest"));
     }
+    if let Some(wish) = args.shard {
+        wish.part(variable)?;
+    }
+    if args.shards.is_some() && does != Does::Matrix {
+        return Err(Error::usage("--shards says how many jobs `rollout matrix` prints")
+            .help("name the part of this machine with --shard, such as --shard 3/10"));
+    }
     if matches!(does, Does::Status | Does::Halt | Does::Abandon) {
         return from_afar(args, shell);
     }
     let manifest = args.manifest();
     let all = FleetArgs::default();
+    if does == Does::Matrix {
+        let Some(loaded) = load(&manifest, &all, shell)? else { return Ok(Exit::Failed) };
+        shell.say.out_line(matrix(loaded.tenants.list.len(), args.shards).to_string());
+        return Ok(Exit::Done);
+    }
     let Some((loaded, made)) = made(&manifest, &all, Some(&args.connect), Missing::Error, shell)? else {
         return Ok(Exit::Failed);
     };
@@ -257,6 +305,21 @@ pub fn carry_out(
     Ok((course.finish(), result))
 }
 
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The part of this machine, if there are several, or if there were when the rollout on record began.
+fn part(args: &Args, course: &mut Course<'_>) -> Result<Option<Part>> {
+    let place = match args.shard {
+        Some(wish) => wish.part(variable)?,
+        None if course.is_shared() => (0, 1),
+        None => return Ok(None),
+    };
+    let run = format!("{}-{:016x}", place.0, seed()?);
+    course.share(place, run, millis(args.poll)).map(Some)
+}
+
 /// Shows the plan, asks, and goes. The state of the course says how it ended.
 fn decided(
     args: &Args,
@@ -268,6 +331,7 @@ fn decided(
 ) -> Result<()> {
     let text = report.text(Paint(shell.say.err_color()));
     shell.say.err_line(text.trim_end());
+    let mut part = if does == Does::Go { part(args, course)? } else { None };
     if let Some(expected) = &args.expect
         && *expected != course.digest
     {
@@ -293,7 +357,12 @@ fn decided(
     if course.has_work() {
         confirm(args, &format!("Roll this out over fleet {}?", report.fleet), shell)?;
     }
-    course.resume(&args.accept, args.why.as_deref().unwrap_or_default(), shell)?;
+    let why = args.why.as_deref().unwrap_or_default();
+    if let Some(part) = &mut part {
+        course.resume_shared(part, args.words.len() > 1, &args.accept, why)?;
+        return course.go_shared(part, until, shell);
+    }
+    course.resume(&args.accept, why, shell)?;
     course.go(until, shell)
 }
 

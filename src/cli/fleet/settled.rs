@@ -4,8 +4,10 @@ use serde_json::{Value as Json, json};
 
 use super::super::exit::Exit;
 use crate::engine::apply::timestamp;
+use crate::fleet::forms::of_wave;
 use crate::fleet::report::listed;
-use crate::fleet::rollout::{Became, State, Verdict};
+use crate::fleet::rollout::{Became, State};
+use crate::fleet::waiting::Waiting;
 use crate::model::text::line;
 use crate::plan::render::Paint;
 
@@ -16,6 +18,8 @@ pub struct Settled {
     pub exit: u8,
     /// The user stopped it, or its time was over.
     pub signal: bool,
+    /// What it waits for; `None`: nothing, because it has ended.
+    pub waits: Option<Waiting>,
 }
 
 impl Settled {
@@ -40,21 +44,11 @@ impl Settled {
                 .iter()
                 .map(|name| tenants.get(name).map_or(' ', |one| one.became.sign()))
                 .collect();
-            let word = match (wave.passed_ms, wave.opened_ms) {
-                (Some(at_ms), _) => format!("passed at {}", timestamp(at_ms)),
-                (None, Some(_)) if halt.is_some() => "halted".to_owned(),
-                (None, Some(_)) => "under way".to_owned(),
-                (None, None) => "not begun".to_owned(),
-            };
+            let word = of_wave(wave, halt.is_some());
             let done = wave.members.iter().filter(|name| tenants.contains_key(*name)).count();
             out.push(format!("  {:<16} {done}/{} {word}  {cells}", line(&wave.name), wave.members.len()));
             for judged in &wave.gates {
-                let word = match judged.verdict {
-                    Verdict::Passed => "passed",
-                    Verdict::Waits => "waits",
-                    Verdict::Failed => "failed",
-                    Verdict::Accepted => "accepted",
-                };
+                let word = judged.verdict.word();
                 out.push(format!("    gate {}: {word}: {}", line(&judged.gate), line(&judged.words)));
             }
         }
@@ -76,7 +70,13 @@ impl Settled {
                 out.push(paint.bad(&format!("Halted at {}: {}", timestamp(halt.at_ms), line(&halt.why))));
                 out.push("  help: later waves are untouched. Mend the cause and run the same command again; `--accept GATE --why TEXT` lets a gate pass, `--skip NAME=REASON` leaves a tenant out".to_owned());
             }
-            None => out.push(self.last_line(paint)),
+            None => {
+                if let Some(waits) = &self.waits {
+                    out.push(format!("  waits for {}", waits.words()));
+                    out.push(format!("  help: {}", waits.todo));
+                }
+                out.push(self.last_line(paint));
+            }
         }
         out.join("\n") + "\n"
     }
@@ -99,6 +99,10 @@ impl Settled {
 
     /// The JSON document.
     pub fn json(&self) -> Json {
-        json!({ "format": 1, "rollout": { "exit": self.exit, "state": self.state }, "diagnostics": [] })
+        let mut rollout = json!({ "exit": self.exit, "state": self.state });
+        if let Some(waits) = &self.waits {
+            rollout["waits"] = json!(waits);
+        }
+        json!({ "format": 1, "rollout": rollout, "diagnostics": [] })
     }
 }

@@ -62,6 +62,11 @@ impl Sharing {
         out
     }
 
+    /// Tenants that wait for what another one has after its first apply.
+    pub fn open(&self) -> impl Iterator<Item = &String> {
+        self.open.iter()
+    }
+
     pub fn is_hub(&self, name: &str) -> bool {
         self.hubs.contains(name)
     }

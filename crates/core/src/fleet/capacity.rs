@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Rollout;
 use super::summary::Reading;
+use super::{Budget, Rollout};
 use crate::kinds::said::{function, verify_service};
 use crate::model::codes;
 use crate::model::plan::{Finding, Level, ResourcePlan, Verb};
@@ -24,6 +24,18 @@ pub struct Capacity {
 impl Capacity {
     /// What Twilio allows, as far as it is known.
     pub const TWILIO: Capacity = Capacity { serverless: 50, verify: None };
+}
+
+impl Rollout {
+    /// How many tenants are written to at once, at most: what the budget leaves, and one.
+    pub fn at_once(&self) -> usize {
+        let Budget { wave, total } = self.budget;
+        let may_fail = match (wave, total) {
+            (None, None) => 0,
+            (wave, total) => wave.unwrap_or(usize::MAX).min(total.unwrap_or(usize::MAX)),
+        };
+        self.max_parallel.min(may_fail.saturating_add(1))
+    }
 }
 
 /// What the plans of a fleet are about in one account.

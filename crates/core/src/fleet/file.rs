@@ -347,18 +347,6 @@ pub struct Rollout {
     pub timeout_ms: u64,
 }
 
-impl Rollout {
-    /// How many tenants are written to at once, at most: what the budget leaves, and one.
-    pub fn at_once(&self) -> usize {
-        let Budget { wave, total } = self.budget;
-        let may_fail = match (wave, total) {
-            (None, None) => 0,
-            (wave, total) => wave.unwrap_or(usize::MAX).min(total.unwrap_or(usize::MAX)),
-        };
-        self.max_parallel.min(may_fail.saturating_add(1))
-    }
-}
-
 /// What a fleet file says, without its tenants.
 #[derive(Debug)]
 pub struct Fleet {

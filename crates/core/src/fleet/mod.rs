@@ -11,17 +11,22 @@
 
 pub mod capacity;
 pub mod file;
+pub mod forms;
 pub mod hubs;
+pub mod metrics;
+pub mod page;
 pub mod record;
 pub mod report;
 pub mod rollout;
 pub mod select;
+pub mod shards;
 pub mod standing;
 pub mod summary;
 pub mod table;
 mod text;
 pub mod told;
 mod tree;
+pub mod waiting;
 pub mod waves;
 
 use std::collections::BTreeMap;

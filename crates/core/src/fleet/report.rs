@@ -29,7 +29,8 @@ pub struct FleetReport {
 }
 
 impl FleetReport {
-    fn rows(&self) -> Vec<Row> {
+    /// Equal changes of tenants, or equal differences, as rows.
+    pub fn rows(&self) -> Vec<Row> {
         match self.command {
             "drift" => differences(&self.readings),
             _ => changes(&self.readings),

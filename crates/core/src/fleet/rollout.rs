@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::file::{Budget, Rollout};
+use super::shards::Shards;
 use super::waves::Group;
 
 /// What became of a tenant.
@@ -55,12 +56,19 @@ impl Became {
     }
 }
 
+fn is_zero(ms: &u64) -> bool {
+    *ms == 0
+}
+
 /// What is known of a tenant in a rollout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     pub became: Became,
     /// The time from which its soak counts, in ms since the Unix epoch.
     pub at_ms: u64,
+    /// When its apply began; 0: nothing was begun.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub began_ms: u64,
     pub steps: usize,
     /// Why it failed, was broken or skipped; empty otherwise.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -147,6 +155,9 @@ pub struct State {
     pub resumed_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_ms: Option<u64>,
+    /// What the shards of a rollout on several machines know of each other.
+    #[serde(default, skip_serializing_if = "Shards::is_one")]
+    pub shards: Shards,
 }
 
 /// What happens in a rollout.
@@ -191,6 +202,29 @@ pub enum Event {
         by: String,
     },
     Ended,
+    /// The rollout is shared by so many shards; the plan of each tenant is the one that was confirmed.
+    Shared {
+        of: u32,
+        plans: BTreeMap<String, String>,
+    },
+    /// A sign of life of a run of a shard.
+    Alive {
+        run: String,
+        shard: u32,
+    },
+    /// A run is about to write to these tenants.
+    Claimed {
+        run: String,
+        tenants: Vec<String>,
+    },
+    /// A run is about to open a wave or to read its gates.
+    Duty {
+        run: String,
+    },
+    /// A run has nothing any more: it was stopped, or it is dead.
+    Freed {
+        run: String,
+    },
 }
 
 impl State {
@@ -219,11 +253,13 @@ impl State {
                 };
             }
             Event::Opened { wave } => {
+                self.shards.duty = None;
                 if let Some(wave) = self.waves.get_mut(*wave) {
                     wave.opened_ms.get_or_insert(at_ms);
                 }
             }
             Event::Tenant { name, progress } => {
+                self.shards.claims.remove(name);
                 self.tenants.insert(name.clone(), progress.clone());
             }
             Event::Read { wave, gates } => {
@@ -232,12 +268,14 @@ impl State {
                 }
             }
             Event::Passed { wave, gates } => {
+                self.shards.duty = None;
                 if let Some(wave) = self.waves.get_mut(*wave) {
                     wave.gates.clone_from(gates);
                     wave.passed_ms = Some(at_ms);
                 }
             }
             Event::Halted { cause, why, by } => {
+                self.shards.duty = None;
                 self.halt = Some(Halt { cause: *cause, why: why.clone(), by: by.clone(), at_ms });
             }
             Event::Resumed { accepted, why, .. } => {
@@ -255,6 +293,18 @@ impl State {
                 self.accepted.extend(accepted.iter().map(|gate| (gate.clone(), why.clone())));
             }
             Event::Ended => self.ended_ms = Some(at_ms),
+            Event::Shared { of, plans } => {
+                self.shards = Shards { of: *of, plans: plans.clone(), ..Shards::default() };
+            }
+            Event::Alive { run, shard } => self.shards.signed(run, *shard, at_ms),
+            Event::Claimed { run, tenants } => {
+                for name in tenants {
+                    self.shards.plans.remove(name);
+                    self.shards.claims.insert(name.clone(), run.clone());
+                }
+            }
+            Event::Duty { run } => self.shards.duty = Some(run.clone()),
+            Event::Freed { run } => self.shards.freed(run),
         }
         self
     }
@@ -435,7 +485,7 @@ mod tests {
     }
 
     fn tenant(name: &str, became: Became, at_ms: u64) -> (Event, u64) {
-        let progress = Progress { became, at_ms, steps: 1, why: String::new() };
+        let progress = Progress { became, at_ms, began_ms: 0, steps: 1, why: String::new() };
         (Event::Tenant { name: name.into(), progress }, at_ms)
     }
 

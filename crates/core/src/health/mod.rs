@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use codes::{Blame, blame, meaning};
 pub use log::{LogEvent, TYPES, What};
-pub use read::{SCOPE, Window, read};
+pub use read::{SCOPE, Window, read, rfc3339};
 
 use crate::model::health::{Counts, Health, Verdict};
 
