@@ -275,21 +275,6 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     Ok(exit)
 }
 
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-/// The part of this machine, if there are several, or if there were when the rollout on record began.
-fn part(args: &Args, course: &mut Course<'_>) -> Result<Option<Part>> {
-    let place = match args.shard {
-        Some(wish) => wish.part(variable)?,
-        None if course.is_shared() => (0, 1),
-        None => return Ok(None),
-    };
-    let run = format!("{}-{:016x}", place.0, seed()?);
-    course.share(place, run, millis(args.poll)).map(Some)
-}
-
 /// Everything from the first request to the last: reads every tenant, shows the plan, asks, and goes. How far it came is
 /// told also when it broke off.
 pub fn carry_out(
@@ -318,6 +303,21 @@ pub fn carry_out(
     let mut course = Course::new(loaded, made, (crowd, hubs), log, &report, skips, &manifest)?;
     let result = decided(args, does, &mut course, &report, until, shell);
     Ok((course.finish(), result))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The part of this machine, if there are several, or if there were when the rollout on record began.
+fn part(args: &Args, course: &mut Course<'_>) -> Result<Option<Part>> {
+    let place = match args.shard {
+        Some(wish) => wish.part(variable)?,
+        None if course.is_shared() => (0, 1),
+        None => return Ok(None),
+    };
+    let run = format!("{}-{:016x}", place.0, seed()?);
+    course.share(place, run, millis(args.poll)).map(Some)
 }
 
 /// Shows the plan, asks, and goes. The state of the course says how it ended.
