@@ -73,7 +73,7 @@ impl Settled {
             None => {
                 if let Some(waits) = &self.waits {
                     out.push(format!("  waits for {}", waits.words()));
-                    out.push(format!("  help: {}", waits.todo));
+                    out.push(format!("  help: {}", waits.help));
                 }
                 out.push(self.last_line(paint));
             }

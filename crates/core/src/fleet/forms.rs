@@ -59,7 +59,7 @@ pub fn markdown(state: &State, waits: Option<&Waiting>, door: Door<'_>) -> Strin
     let mut out = format!("## Lockstep rollout of fleet {}\n\n{}\n", cell(&state.fleet), totals(state));
     if let Some(waits) = waits {
         let _ =
-            writeln!(out, "\n**Waits for** {}\n\nWhat to do: {}", cell(&waits.words()), cell(&waits.todo));
+            writeln!(out, "\n**Waits for** {}\n\nWhat to do: {}", cell(&waits.words()), cell(&waits.help));
     }
     out.push_str("\n| Wave | Tenants | State | Gates |\n| --- | ---: | --- | --- |\n");
     for wave in &state.waves {
@@ -186,7 +186,7 @@ mod tests {
             what: "a person <b onclick='x'>".into(),
             since_ms: 9_500,
             until_ms: Some(20_000),
-            todo: "mend it & go".into(),
+            help: "mend it & go".into(),
         };
         let html = page::of_rollout(&state, Some(&waits), 10_000, door);
         let xml = junit(&state, door);

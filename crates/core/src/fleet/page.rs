@@ -56,7 +56,7 @@ pub fn of_rollout(state: &State, waits: Option<&Waiting>, now_ms: u64, door: Doo
                 "<div class=\"banner {class}\">\n<p><b>It waits for</b> {}</p>\n<p>since {}{until}</p>\n<p><b>What to do:</b> {}</p>\n</div>",
                 text(&waits.what),
                 rfc3339(waits.since_ms),
-                text(&waits.todo)
+                text(&waits.help)
             );
         }
         None => out.push_str("<div class=\"banner\"><p>It has ended; nothing is waited for.</p></div>\n"),

@@ -17,7 +17,7 @@ pub struct Waiting {
     /// `None`: it has no time-out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<u64>,
-    pub todo: String,
+    pub help: String,
 }
 
 impl Waiting {
@@ -49,8 +49,8 @@ pub fn waiting(state: &State, rollout: &Rollout, now_ms: u64) -> Option<Waiting>
     let opened_ms = wave.opened_ms.unwrap_or(state.began_ms);
     let last_ms = wave.members.iter().filter_map(|name| state.tenants.get(name)).map(|one| one.at_ms).max();
     let last_ms = last_ms.unwrap_or(opened_ms);
-    let waits = |what: String, since_ms: u64, until_ms: Option<u64>, todo: &str| {
-        Some(Waiting { what, since_ms, until_ms, todo: todo.to_owned() })
+    let waits = |what: String, since_ms: u64, until_ms: Option<u64>, help: &str| {
+        Some(Waiting { what, since_ms, until_ms, help: help.to_owned() })
     };
     let nothing =
         "nothing: it goes on by itself while a run is there; if none is, run the same command again";
@@ -60,7 +60,7 @@ pub fn waiting(state: &State, rollout: &Rollout, now_ms: u64) -> Option<Waiting>
             let halt = state.halt.as_ref()?;
             let failed = names(state, Became::Failed);
             let what = format!("a person, because it halted: {}", line(&halt.why));
-            let todo = match failed.is_empty() {
+            let help = match failed.is_empty() {
                 true => {
                     "mend the cause and run the same command again; `--accept GATE --why TEXT` lets a gate pass that a person has looked at"
                 }
@@ -68,7 +68,7 @@ pub fn waiting(state: &State, rollout: &Rollout, now_ms: u64) -> Option<Waiting>
                     "mend the cause and run the same command again; `--skip NAME=REASON` leaves a tenant out"
                 }
             };
-            waits(what, halt.at_ms, None, todo)
+            waits(what, halt.at_ms, None, help)
         }
         Next::Open(_) => {
             let before = at.checked_sub(1).and_then(|before| state.waves[before].passed_ms);
@@ -92,8 +92,8 @@ pub fn waiting(state: &State, rollout: &Rollout, now_ms: u64) -> Option<Waiting>
                 );
             };
             let what = format!("the gate {} of the wave {name}: {}", line(&gate.gate), line(&gate.words));
-            let todo = "give it what it reads, such as logins by phone; it halts when the time is over, and `--accept GATE --why TEXT` lets it pass then";
-            waits(what, last_ms, Some(until_ms), todo)
+            let help = "give it what it reads, such as logins by phone; it halts when the time is over, and `--accept GATE --why TEXT` lets it pass then";
+            waits(what, last_ms, Some(until_ms), help)
         }
         Next::Halt { why, .. } => waits(format!("the halt: {}", line(&why)), last_ms, None, nothing),
     }
