@@ -6,7 +6,7 @@ use super::course::Course;
 use crate::fleet::report::listed;
 use crate::fleet::rollout::{Became, Cause, Event};
 use crate::model::codes;
-use crate::model::plan::{Plan, Verb};
+use crate::model::plan::Verb;
 
 impl Course<'_> {
     /// Refuses a single wave while one before it is not applied.
