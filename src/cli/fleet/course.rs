@@ -325,7 +325,8 @@ impl<'a> Course<'a> {
             return Ok(());
         }
         let Some(tenant) = self.crowd.members.first().map(|member| member.tenant) else { return Ok(()) };
-        let ms = until_ms.saturating_sub(now_ms).min(self.log.look_ms()).max(1);
+        let shown_ms = if shell.reports.has_pages() { SHOWN_MS } else { u64::MAX };
+        let ms = until_ms.saturating_sub(now_ms).min(self.log.look_ms()).min(shown_ms).max(1);
         // A rollout may wait for hours: the deadline is for requests, not for this.
         self.bound(0);
         self.crowd.driver.run(tenant, move |port| async move { port.reader().sleep_ms(ms).await })?;

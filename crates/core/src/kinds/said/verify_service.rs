@@ -128,7 +128,7 @@ pub static SECTION: Section = Section {
     fields: &[
         Field {
             key: USE,
-            ty: Type::Text { min: 34, max: 34, check: form("^VA[0-9a-fA-F]{32}$", service_sid) },
+            ty: Type::Text { min: 1, max: 100, check: form("^VA[0-9a-fA-F]{32}$", service_sid) },
             doc: "a service that others manage (`VA…`): it is read and checked, never changed, recorded or deleted; the keys beside it say how it has to be",
             ..FIELD
         },
