@@ -23,7 +23,7 @@ await main('auth0-deploy-cli 8.44.0', async () => {
   }));
   const cli = (...args) => promisify(execFile)(process.execPath,
     [CLI, ...args, '--config_file', config, '--proxy_url', process.env.HTTPS_PROXY],
-    { env: process.env, timeout: 180_000, maxBuffer: 1 << 26 })
+    { env: process.env, timeout: 600_000, maxBuffer: 1 << 26 })
     .catch((error) => { throw new Error(`${args.join(' ')}\n${error.stdout}\n${error.stderr}`); });
   const dump = async (name) => {
     const place = join(folder, name);

@@ -290,6 +290,7 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("fields/function", "what_cannot_work_is_refused_before_anything_is_read", SILENT),
     ("fields/parts", "what_a_part_lacks_is_told_in_its_place", SILENT),
     ("fields/post_login", "a_rule_that_can_be_met_is_taken_without_a_word", SILENT),
+    ("fields/used", "use_stands_alone_and_names_a_service_by_its_sid", SILENT),
     ("fields/post_login", "what_could_lock_somebody_out_is_an_error", SILENT),
     ("fields/post_login", "what_may_surprise_is_a_warning", SILENT),
     ("fields/post_login", "own_code_takes_the_rules_at_the_marker_or_not_at_all", SILENT),

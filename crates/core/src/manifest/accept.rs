@@ -143,6 +143,7 @@ pub const NEVER: &[(&str, &str)] = &[
     ("phone.templates.*.disabled", "messages of a type that is disabled are not sent"),
     ("universal_login.experience", "voice codes, and rules for factors, need the new login pages"),
     ("verify_service.sid", "it says which service is meant"),
+    ("verify_service.use", "it says which service is meant"),
     ("verify_service.custom_code_enabled", "without it no code of Auth0 is sent"),
     ("verify_service.psd2_enabled", "with it no code is sent by a call"),
     ("verify_service.rate_limits.*.key", GUARDS),
