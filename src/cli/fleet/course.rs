@@ -155,7 +155,7 @@ impl<'a> Course<'a> {
         self.crowd.driver.now_ms()
     }
 
-    fn happened(&mut self, event: Event) -> Result<()> {
+    pub(super) fn happened(&mut self, event: Event) -> Result<()> {
         if let Some(aside) = &mut self.aside {
             aside.push(event);
             return Ok(());
@@ -196,22 +196,6 @@ impl<'a> Course<'a> {
                 .help(format!("the gates are {}", known.join(", "))));
         }
         Ok(())
-    }
-
-    /// Lets a halted rollout go on.
-    pub fn resume(&mut self, accepted: &[String], why: &str, shell: &mut Shell) -> Result<()> {
-        if self.state.halt.is_none() && accepted.is_empty() {
-            return Ok(());
-        }
-        if let Some(halt) = &self.state.halt {
-            let text = format!("goes on after the halt at {}: {}", timestamp(halt.at_ms), line(&halt.why));
-            shell.say.err_one_line(text);
-        }
-        self.happened(Event::Resumed {
-            accepted: accepted.to_vec(),
-            why: why.to_owned(),
-            by: self.by.clone(),
-        })
     }
 
     /// Goes on until the waves are done, it halts, or the user stops it.
@@ -445,7 +429,7 @@ impl<'a> Course<'a> {
         Some((Became::Broken, format!("it takes outputs of {}, which is not applied", line(&hub))))
     }
 
-    fn became(&mut self, name: &str, progress: Progress, shell: &mut Shell) -> Result<()> {
+    pub(super) fn became(&mut self, name: &str, progress: Progress, shell: &mut Shell) -> Result<()> {
         self.say_became(name, &progress, shell);
         self.happened(Event::Tenant { name: name.to_owned(), progress })
     }

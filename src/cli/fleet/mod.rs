@@ -8,6 +8,7 @@ pub mod load;
 mod many;
 pub mod recorded;
 pub mod render;
+mod resume;
 pub mod rollout;
 pub mod settled;
 mod shard;

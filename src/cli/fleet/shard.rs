@@ -138,7 +138,9 @@ impl Course<'_> {
         }
         let (accepted, why, by) = (accepted.to_vec(), why.to_owned(), self.by.clone());
         match self.state.halt.is_some() || !accepted.is_empty() {
-            true if part.me.shard <= 1 => part.facts.push(Event::Resumed { accepted, why, by }),
+            true if part.me.shard <= 1 => {
+                part.facts.push(Event::Resumed { accepted, again: Vec::new(), why, by })
+            }
             _ => part.patient_ms = self.now_ms().saturating_add(part.watch.life_ms),
         }
         Ok(())

@@ -157,6 +157,8 @@ pub struct Field {
     pub strangers: BTreeSet<usize>,
     /// Tenants that were applied to their end in this revision.
     pub finished: BTreeSet<usize>,
+    /// Processes that were told to stop: what they had in hand may be half done.
+    pub interrupted: BTreeSet<usize>,
     pub violations: Vec<String>,
     pub coverage: BTreeMap<(&'static str, &'static str), usize>,
     pub trace: Option<Vec<String>>,
@@ -187,6 +189,7 @@ impl Field {
             halted: BTreeSet::new(),
             strangers: BTreeSet::new(),
             finished: BTreeSet::new(),
+            interrupted: BTreeSet::new(),
             violations: Vec::new(),
             coverage: BTreeMap::new(),
             trace: trace.then(Vec::new),
@@ -462,6 +465,7 @@ impl Field {
             && had_steps
             && !refused
             && !self.halted.contains(&who)
+            && !self.interrupted.contains(&who)
             && !self.strangers.contains(&who)
             && !self.disturbed.contains(&tenant)
         {
@@ -522,7 +526,10 @@ impl Simulator for Door {
             die(&self.field, "killed after a request", self.who);
         }
         if self.interrupt == Some(self.sent) {
-            lock(&self.field).count("interrupted", self.who);
+            let mut field = lock(&self.field);
+            field.count("interrupted", self.who);
+            field.interrupted.insert(self.who);
+            drop(field);
             self.signals.raise(Signal::Interrupt);
         }
         handled

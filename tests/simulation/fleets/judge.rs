@@ -74,7 +74,9 @@ fn waves(field: &Field, drawn: &Drawn, ran: &Ran, writes: &[(usize, &Seen)], wro
     }
     let may_be_out = |member: &usize| {
         let is_hurt = field.disturbed.contains(member) || field.refuses.contains_key(member);
-        is_hurt || field.dead.contains(member) || ran.skips.contains(member)
+        // Who failed within the budget is not read again.
+        let has_failed = field.log[ran.revision..].iter().any(|one| one.tenant == *member && one.refused);
+        is_hurt || has_failed || field.dead.contains(member) || ran.skips.contains(member)
     };
     for (group, begins) in &first {
         let begins_ms = field.log[*begins].at_ms;
@@ -254,8 +256,15 @@ pub fn records(field: &Field, from: usize) -> Vec<String> {
                 wrong.push(format!("Records: record {number} goes on with a rollout that has ended"));
             }
             let done = |one: &Became| matches!(one, Became::Applied | Became::Unchanged);
-            let lost =
-                old.tenants.iter().find(|(name, one)| done(&one.became) && !new.tenants.contains_key(*name));
+            let is_again = |name: &String| {
+                let again =
+                    |event: &Event| matches!(event, Event::Resumed { again, .. } if again.contains(name));
+                record.events.iter().any(again)
+            };
+            let lost = old
+                .tenants
+                .iter()
+                .find(|(name, one)| done(&one.became) && !new.tenants.contains_key(*name) && !is_again(name));
             if let Some((name, _)) = lost {
                 wrong.push(format!("Records: record {number} forgets {name}"));
             }

@@ -338,7 +338,12 @@ impl Story {
         let mut wrong = Vec::new();
         let mut ends = Vec::new();
         for ((who, start), (ended, halted)) in (first..).zip(starts).zip(ran) {
-            let until = start.until.unwrap_or(self.drawn.groups.len());
+            // The command line names a wave, and goes to the end of its last batch.
+            let groups = &self.drawn.groups;
+            let until = start.until.map_or(groups.len(), |until| {
+                let wave = groups[until - 1].wave;
+                groups.iter().rposition(|group| group.wave == wave).map_or(until, |at| at + 1)
+            });
             let (skips, takes_back) = (start.skips.clone(), start.word == "rollback");
             let halted = if takes_back { Some(from) } else { halted };
             let ran = Ran { who, revision: self.from, from, halted, until, skips, takes_back };

@@ -198,6 +198,9 @@ pub enum Event {
     },
     Resumed {
         accepted: Vec<String>,
+        /// Tenants of waves that have not passed which are to be applied again, because somebody changed them since.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        again: Vec<String>,
         why: String,
         by: String,
     },
@@ -278,14 +281,16 @@ impl State {
                 self.shards.duty = None;
                 self.halt = Some(Halt { cause: *cause, why: why.clone(), by: by.clone(), at_ms });
             }
-            Event::Resumed { accepted, why, .. } => {
-                // In waves that have not passed, what failed or was taken back is tried again, and what was read is read again.
+            Event::Resumed { accepted, again: changed, why, .. } => {
+                // In waves that have not passed, what failed, was changed since or was taken back is tried again, and what was read is read again.
                 self.halt = None;
                 self.resumed_ms = at_ms;
                 let open = self.waves.iter().filter(|wave| wave.passed_ms.is_none());
                 let open: BTreeSet<&String> = open.flat_map(|wave| &wave.members).collect();
                 let again = |became| matches!(became, Became::Failed | Became::Broken | Became::RolledBack);
-                self.tenants.retain(|name, one| !(open.contains(name) && again(one.became)));
+                self.tenants.retain(|name, one| {
+                    !(open.contains(name) && (again(one.became) || changed.contains(name)))
+                });
                 self.waves
                     .iter_mut()
                     .filter(|wave| wave.passed_ms.is_none())
@@ -575,8 +580,12 @@ mod tests {
         assert!(matches!(decided, Next::Halt { cause: Cause::Gate, .. }), "{decided:?}");
         events.push((Event::Halted { cause: Cause::Gate, why: "w".into(), by: "me".into() }, 2_001));
         assert_eq!(next(&fold(&events), &rollout, &groups, 2, 9_000), Next::Halted);
-        let resumed =
-            Event::Resumed { accepted: vec!["applied".into()], why: "seen".into(), by: "me".into() };
+        let resumed = Event::Resumed {
+            accepted: vec!["applied".into()],
+            again: Vec::new(),
+            why: "seen".into(),
+            by: "me".into(),
+        };
         events.push((resumed, 3_000));
         assert_eq!(fold(&events).accepted["applied"], "seen");
         assert!(fold(&events).halt.is_none());
@@ -588,7 +597,9 @@ mod tests {
         events.extend([tenant("a", Became::Failed, 2), tenant("b", Became::Applied, 2)]);
         events.push((Event::Passed { wave: 0, gates: Vec::new() }, 3));
         events.extend([(Event::Opened { wave: 1 }, 4), tenant("c", Became::RolledBack, 5)]);
-        events.push((Event::Resumed { accepted: Vec::new(), why: String::new(), by: "me".into() }, 6));
+        events.push((tenant("d", Became::Applied, 5).0, 5));
+        let again = vec!["b".to_owned(), "d".to_owned()];
+        events.push((Event::Resumed { accepted: Vec::new(), again, why: String::new(), by: "me".into() }, 6));
         let state = fold(&events);
         assert_eq!(
             state.count(None, Became::Failed),

@@ -1,0 +1,56 @@
+//! How a halted rollout goes on.
+
+use super::super::error::Result;
+use super::super::setup::Shell;
+use super::course::{Course, blocked};
+use crate::engine::apply::timestamp;
+use crate::fleet::rollout::{Became, Event, Progress};
+use crate::model::text::line;
+
+impl Course<'_> {
+    /// Lets a halted rollout go on.
+    pub fn resume(&mut self, accepted: &[String], why: &str, shell: &mut Shell) -> Result<()> {
+        if self.state.halt.is_none() && accepted.is_empty() {
+            return Ok(());
+        }
+        if let Some(halt) = &self.state.halt {
+            let text = format!("goes on after the halt at {}: {}", timestamp(halt.at_ms), line(&halt.why));
+            shell.say.err_one_line(text);
+        }
+        let (again, left_out) = self.reconsidered();
+        self.happened(Event::Resumed {
+            accepted: accepted.to_vec(),
+            again,
+            why: why.to_owned(),
+            by: self.by.clone(),
+        })?;
+        for (name, reason) in left_out {
+            let at_ms = self.now_ms();
+            let progress = Progress { became: Became::Skipped, at_ms, began_ms: 0, steps: 0, why: reason };
+            self.became(&name, progress, shell)?;
+        }
+        Ok(())
+    }
+
+    /// The tenants of the open wave that were done, and are to be applied again because this run found a difference; and
+    /// those that this run leaves out, each with the reason.
+    fn reconsidered(&self) -> (Vec<String>, Vec<(String, String)>) {
+        let Some(wave) = self.state.current().filter(|wave| self.state.waves[*wave].opened_ms.is_some())
+        else {
+            return (Vec::new(), Vec::new());
+        };
+        let done = |name: &&String| {
+            let became = self.state.tenants.get(*name).map(|one| one.became);
+            matches!(became, Some(Became::Applied | Became::Unchanged))
+        };
+        let members: Vec<&String> = self.state.waves[wave].members.iter().filter(done).collect();
+        let (out, rest): (Vec<&String>, Vec<&String>) =
+            members.into_iter().partition(|name| self.skips.contains_key(*name));
+        let differs = |name: &&String| {
+            let plan = self.confirmed.get(*name).and_then(|reading| reading.result.plan());
+            plan.is_some_and(|plan| !plan.is_empty() && blocked(plan).is_none())
+        };
+        let again = rest.into_iter().filter(differs).cloned().collect();
+        (again, out.into_iter().map(|name| (name.clone(), self.skips[name].clone())).collect())
+    }
+}
