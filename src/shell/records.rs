@@ -223,11 +223,15 @@ impl Records {
         let record = Record { number, at_ms, by: by.to_owned(), run, previous, events, state };
         let bytes = record.seal(&self.key).map_err(|error| RecordProblem::Io(error.to_string()))?;
         self.settled(number, &bytes)?;
-        // Once in a run: what was written cannot be written again.
-        if !self.keeps && self.store.put_if_absent(number, &bytes)? == Put::Written {
-            return Err(RecordProblem::Overwrites(self.store.name(number)));
+        // What was written cannot be written again: one answer to that is enough in a run.
+        if !self.keeps {
+            match self.store.put_if_absent(number, &bytes) {
+                Ok(Put::Written) => return Err(RecordProblem::Overwrites(self.store.name(number))),
+                Ok(Put::Exists) => self.keeps = true,
+                // No answer: the next record asks again.
+                Err(_) => {}
+            }
         }
-        self.keeps = true;
         self.last = Some((number, sha256(&bytes)));
         Ok(())
     }

@@ -79,8 +79,8 @@ impl Wish {
 /// The matrix of a GitHub workflow: a job for each shard. Without a number there is one for each hundred tenants; no
 /// shard is without a tenant.
 pub fn matrix(tenants: usize, shards: Option<u32>) -> Json {
-    let most = u32::try_from(tenants).unwrap_or(SHARDS_MAX).clamp(1, SHARDS_MAX);
-    let of = shards.unwrap_or(most.div_ceil(EACH)).min(most);
+    let tenants = u32::try_from(tenants).unwrap_or(u32::MAX).max(1);
+    let of = shards.unwrap_or(tenants.div_ceil(EACH)).min(tenants).min(SHARDS_MAX);
     json!({ "include": (1..=of).map(|part| json!({ "shard": format!("{part}/{of}") })).collect::<Vec<_>>() })
 }
 

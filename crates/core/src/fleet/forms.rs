@@ -193,7 +193,7 @@ mod tests {
         for text in [&html, &xml] {
             assert!(!text.contains("<b onclick") && text.contains("&lt;b onclick"), "{text}");
         }
-        assert!(html.contains("since 1970-01-01T00:00:09Z, until 1970-01-01T00:00:20Z"), "{html}");
+        assert!(html.contains("since 1970-01-01T00:00:09.500Z, until 1970-01-01T00:00:20.000Z"), "{html}");
         assert!(html.contains("left:37.5%;width:62.5%"), "{html}");
         assert_eq!(html.matches("<div class=\"tenant").count(), 3);
         assert!(xml.contains("tests=\"5\" failures=\"2\" errors=\"0\" skipped=\"1\""), "{xml}");
