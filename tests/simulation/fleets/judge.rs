@@ -84,7 +84,7 @@ fn waves(field: &Field, drawn: &Drawn, ran: &Ran, writes: &[(usize, &Seen)], wro
             let members = &drawn.groups[before].members;
             let log = || field.log[ran.revision..*begins].iter().enumerate();
             let is_in = |one: &Seen| members.contains(&one.tenant);
-            let last = log().filter(|(_, one)| one.writes() && is_in(one)).last();
+            let last = log().rfind(|(_, one)| one.writes() && is_in(one));
             let (last, last_ms) = last.map_or((0, 0), |(at, one)| (at, one.at_ms));
             if last_ms + drawn.soak_ms(before) > begins_ms + TAIL_MS {
                 let s = (begins_ms - last_ms) / 1000;

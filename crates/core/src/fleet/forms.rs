@@ -99,10 +99,13 @@ pub fn markdown(state: &State, waits: Option<&Waiting>, door: Door<'_>) -> Strin
     out
 }
 
+/// What stands in a case that did not pass: the element, and why.
+type NotPassed = (&'static str, String);
+
 /// JUnit: a case for each tenant, and one for each gate that was read.
 pub fn junit(state: &State, door: Door<'_>) -> String {
     let text = |text: &str| xml(&door.line(text));
-    let mut cases: Vec<(String, String, Option<(&str, String)>)> = Vec::new();
+    let mut cases: Vec<(String, String, Option<NotPassed>)> = Vec::new();
     for wave in &state.waves {
         for name in &wave.members {
             let result = match state.tenants.get(name) {
