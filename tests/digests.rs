@@ -67,7 +67,12 @@ fn a_wanted_an_observed_and_a_recorded_value_each_change_the_digest() {
             let service = &mut twin.world.account_mut(crate::support::ACCOUNT).verify_services[0];
             service.settings.insert("code_length".into(), json!(9));
         }),
-        ("an observed value that nobody wants", |stack| {
+        ("an observed value that the manifest does not name", |stack| {
+            let mut twin = stack.twin.borrow_mut();
+            let service = &mut twin.world.account_mut(crate::support::ACCOUNT).verify_services[0];
+            service.settings.insert("do_not_share_warning_enabled".into(), json!(true));
+        }),
+        ("another object", |stack| {
             let mut twin = stack.twin.borrow_mut();
             let service = &mut twin.world.account_mut(crate::support::ACCOUNT).verify_services[0];
             service.sid = format!("VA{}", "1".repeat(32));

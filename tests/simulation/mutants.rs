@@ -629,7 +629,7 @@ pub const MUTANTS: &[Mutant] = &[
         "the digest of a plan leaves out what was observed",
         DIGEST,
         "json!([seen.exists, seen.not_read, seen.ids, attrs])",
-        "json!([seen.exists, seen.not_read, attrs])",
+        "json!([seen.exists, seen.not_read, seen.ids, attrs.len()])",
         &["test digests::a_wanted_an_observed_and_a_recorded_value_each_change_the_digest"],
     ),
     mutant(
