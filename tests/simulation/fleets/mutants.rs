@@ -71,24 +71,10 @@ pub const MUTANTS: &[Mutant] = &[
         &["fleets", "Skip"],
     ),
     mutant(
-        "what is in flight is dropped when a record cannot be written",
-        COURSE,
-        "if running.is_empty() && (room == 0 || self.is_over()) {",
-        "if away.is_some() || running.is_empty() && (room == 0 || self.is_over()) {",
-        &["fleets", "Dropped"],
-    ),
-    mutant(
         "a halt of a person is not looked for while tenants are applied",
         RECORDED,
         "now_ms < self.looked_ms.saturating_add(LOOK_MS)",
         "now_ms >= self.looked_ms",
         &["fleets", "Halt"],
-    ),
-    mutant(
-        "a halt of a person is written over",
-        RECORDED,
-        "let state = State { halt: Some(halt.clone()), ..state.clone() };",
-        "let state = State { halt: state.halt.clone(), ..state.clone() };",
-        &["fleets", "Records"],
     ),
 ];
