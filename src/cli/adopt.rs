@@ -20,6 +20,7 @@ use crate::manifest::Missing;
 use crate::model::call::Failed;
 use crate::model::text::{line_of, shell_word};
 use crate::shell::files::{self, Folder, ManifestFile};
+use crate::shell::terminal::Say;
 
 /// Largest Terraform state that is read; a large one has a few megabytes.
 const STATE_LIMIT_BYTES: u64 = 32 * 1024 * 1024;
@@ -251,16 +252,23 @@ fn not_read(parts: &[(String, Failed)], ready: &Ready<'_>, shell: &mut Shell) ->
     Ok(Exit::Incomplete)
 }
 
-fn tell(args: &Args, adopted: &Adopted, handed: Option<&HandOver>, written: &[PathBuf], shell: &mut Shell) {
+fn tell_written(written: &[PathBuf], say: &mut Say) {
     let files: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
-    let say = &mut shell.say;
     say.out_one_line(format!("wrote {}", files.join(", ")));
-    let mut list = |title: &str, lines: &[String]| {
-        if !lines.is_empty() {
-            say.out_line(format!("\n{title}"));
-            lines.iter().for_each(|line| say.out_one_line(format!("  {line}")));
-        }
-    };
+}
+
+/// Lines under a title; nothing without lines.
+fn list(title: &str, lines: &[String], say: &mut Say) {
+    if !lines.is_empty() {
+        say.out_line(format!("\n{title}"));
+        lines.iter().for_each(|line| say.out_one_line(format!("  {line}")));
+    }
+}
+
+fn tell(args: &Args, adopted: &Adopted, handed: Option<&HandOver>, written: &[PathBuf], shell: &mut Shell) {
+    let say = &mut shell.say;
+    tell_written(written, say);
+    let mut list = |title: &str, lines: &[String]| list(title, lines, say);
     let variables: Vec<String> =
         adopted.variables.iter().map(|one| format!("{}  for {}", one.name, one.key)).collect();
     list("Set these variables, besides those of the connection:", &variables);

@@ -8,7 +8,7 @@ use super::super::exit::Exit;
 use super::super::fleet::{gather, load::load_texts};
 use super::super::init::schema_line;
 use super::super::setup::Shell;
-use super::{Args, is_set, stem, writable, write};
+use super::{Args, is_set, list, stem, tell_written, writable, write};
 use crate::adopt::fleet::{self, Names, Read, together};
 use crate::adopt::{Adopted, Head, Stop, adopt};
 use crate::fleet::select::Selection;
@@ -175,15 +175,9 @@ fn sorted(
 }
 
 fn tell(out: &Path, read: &[Read], fleet: &fleet::Fleet, written: &[PathBuf], shell: &mut Shell) {
-    let files: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
     let say = &mut shell.say;
-    say.out_one_line(format!("wrote {}", files.join(", ")));
-    let mut list = |title: &str, lines: &[String]| {
-        if !lines.is_empty() {
-            say.out_line(format!("\n{title}"));
-            lines.iter().for_each(|line| say.out_one_line(format!("  {line}")));
-        }
-    };
+    tell_written(written, say);
+    let mut list = |title: &str, lines: &[String]| list(title, lines, say);
     let variables: Vec<String> =
         fleet.variables.iter().map(|one| format!("{}_TENANT  for {}", one.name, one.key)).collect();
     list(
