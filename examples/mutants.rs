@@ -29,7 +29,7 @@ use mutants::{EACH_RULE, Mutant, all};
 /// Where it is noted which mutants were caught.
 const SEEN: &str = "tests/simulation/mutants.seen";
 /// A mutant that took this long is a slow one.
-const SLOW_S: u64 = 45;
+const SLOW_S: u64 = 10;
 
 fn main() -> ExitCode {
     match run() {

@@ -34,6 +34,7 @@ mod shells;
 mod snapshots;
 mod stores;
 mod streams;
+mod taken_over;
 mod threats;
 mod usage;
 mod verdicts;

@@ -108,7 +108,10 @@ impl<'a> Course<'a> {
         };
         match unfinished {
             Some(state) if state.wanted != wanted => return Err(course.other(&state)),
-            Some(state) => course.state = state,
+            Some(state) => {
+                course.state = state;
+                course.sharing.is_taken_over = true;
+            }
             None => {
                 let name = |at: &usize| loaded.tenants.list[*at].name.clone();
                 let wave = |group: &crate::fleet::waves::Group| {

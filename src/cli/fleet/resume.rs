@@ -1,4 +1,4 @@
-//! How a halted rollout goes on.
+//! How a rollout goes on that another run began, and one that was halted.
 
 use super::super::error::Result;
 use super::super::setup::Shell;
@@ -8,10 +8,14 @@ use crate::fleet::rollout::{Became, Event, Progress};
 use crate::model::text::line;
 
 impl Course<'_> {
-    /// Lets a halted rollout go on.
+    /// Takes a rollout over from the run before, also a halted one. It is on record before the first write to a tenant: if
+    /// that run is still alive, it finds the record and begins nothing more.
     pub fn resume(&mut self, accepted: &[String], why: &str, shell: &mut Shell) -> Result<()> {
         if self.state.halt.is_none() && accepted.is_empty() {
-            return Ok(());
+            return match self.sharing.is_taken_over {
+                true => self.happened(Event::TakenOver { by: self.by.clone() }),
+                false => Ok(()),
+            };
         }
         if let Some(halt) = &self.state.halt {
             let text = format!("goes on after the halt at {}: {}", timestamp(halt.at_ms), line(&halt.why));

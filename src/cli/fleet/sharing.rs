@@ -21,17 +21,20 @@ pub struct Sharing {
     /// Tenants whose plan was confirmed before all that they take was known.
     open: BTreeSet<String>,
     known: Hubs,
+    /// Another run began the rollout, and may still end what it has in flight.
+    pub is_taken_over: bool,
 }
 
-/// Whether the plan of a tenant was confirmed before all that it takes was known.
+/// Whether a tenant may change in a known way between its confirmation and its apply: it takes what was not known yet, or
+/// the run before may still write to it.
 #[derive(Clone, Copy)]
 pub struct One {
     is_open: bool,
 }
 
 impl One {
-    /// Whether a plan is the one that was confirmed. A plan that waited for outputs of others may only say less, once
-    /// they are known: it has no step that was not confirmed.
+    /// Whether a plan is the one that was confirmed. That of a tenant that may change may only say less: it has no step
+    /// that was not confirmed.
     pub fn is_confirmed(self, confirmed: &Plan, plan: &Plan) -> bool {
         let shape = |step: &Step| (step.address.clone(), step.verb, step.what.clone(), step.danger.is_some());
         let steps: BTreeSet<_> = confirmed.steps.iter().map(shape).collect();
@@ -49,6 +52,7 @@ impl Sharing {
             depth: BTreeMap::new(),
             open: BTreeSet::new(),
             known,
+            is_taken_over: false,
         };
         for (one, member) in made.iter().zip(members).filter(|(one, _)| !one.takes.is_empty()) {
             let hubs: BTreeSet<String> = one.takes.iter().map(|hub| name(*hub)).collect();
@@ -82,7 +86,7 @@ impl Sharing {
     }
 
     pub fn of(&self, name: &str) -> One {
-        One { is_open: self.open.contains(name) }
+        One { is_open: self.is_taken_over || self.open.contains(name) }
     }
 
     /// As [`One::is_confirmed`].

@@ -204,6 +204,10 @@ pub enum Event {
         why: String,
         by: String,
     },
+    /// A run goes on with what another run began; from then on that one finds out that it has lost.
+    TakenOver {
+        by: String,
+    },
     Ended,
     /// The rollout is shared by so many shards; the plan of each tenant is the one that was confirmed.
     Shared {
@@ -297,6 +301,7 @@ impl State {
                     .for_each(|wave| wave.gates.clear());
                 self.accepted.extend(accepted.iter().map(|gate| (gate.clone(), why.clone())));
             }
+            Event::TakenOver { .. } => {}
             Event::Ended => self.ended_ms = Some(at_ms),
             Event::Shared { of, plans } => {
                 self.shards = Shards { of: *of, plans: plans.clone(), ..Shards::default() };

@@ -1,0 +1,77 @@
+//! Tests of two programs that go on with one rollout: the later one takes it over, and nobody's tenant fails by that.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::fleet::{Fleet, THREE, TWIN_ARGS, TWO_WAVES};
+use super::lab::{Proxy, Site, Twin};
+
+/// Longest time that a request is held, below the TTL of a lease.
+const HELD_MAX: Duration = Duration::from_secs(20);
+
+fn wait_until(what: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !what() && began.elapsed() < HELD_MAX {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// How many files there are in a folder and those in it.
+fn records(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| if entry.path().is_dir() { records(&entry.path()) } else { 1 }).sum()
+}
+
+/// The first run is held between two writes to a tenant: the second one reads that tenant half done, and takes over. Then
+/// the first one does a little more, so that the second one finds another plan than it showed, and waits for the lease.
+#[test]
+fn a_run_that_takes_over_leaves_what_is_in_flight_and_goes_on_behind_it() {
+    let twin = Twin::with(&TWIN_ARGS);
+    let [is_held, is_recorded, is_waiting] = [(); 3].map(|()| Arc::new(AtomicBool::new(false)));
+    let (held, recorded, waiting) = (is_held.clone(), is_recorded.clone(), is_waiting.clone());
+    let bound = AtomicBool::new(false);
+    let proxy = Proxy::start(&twin, move |asked, forward| {
+        if asked.is("POST", "tenant-", "/api/v2/actions/actions") && !held.swap(true, Ordering::SeqCst) {
+            wait_until(|| recorded.load(Ordering::SeqCst));
+        } else if asked.is("PATCH", "tenant-", "/bindings") && !bound.swap(true, Ordering::SeqCst) {
+            wait_until(|| waiting.load(Ordering::SeqCst));
+        }
+        forward()
+    });
+    let mut fleet = Fleet::new(&format!("http://127.0.0.1:{}", proxy.port), &THREE, TWO_WAVES);
+    let place = format!("file:{}", fleet.folder.text_path("records"));
+    let args = ["--yes", "--record", &place, "--record-key", "env:RECORD_KEY"];
+    let first = fleet.program("rollout", &args).start();
+    wait_until(|| is_held.load(Ordering::SeqCst));
+    let folder = fleet.folder.path("records");
+    let before = records(&folder);
+    assert!(before > 0 && Site::new(&twin, 1).is_leased(), "the first run writes to the first tenant");
+
+    let waits = is_waiting.clone();
+    let proxy = Proxy::start(&twin, move |asked, forward| {
+        let reply = forward();
+        if asked.is("POST", "serverless.", "/v1/Services") {
+            waits.store(true, Ordering::SeqCst);
+        }
+        reply
+    });
+    fleet.via = format!("http://127.0.0.1:{}", proxy.port);
+    let second = fleet.program("rollout", &args).start();
+    wait_until(|| records(&folder) > before);
+    assert_eq!(records(&folder), before + 1, "the second run is on record before it writes to a tenant");
+    assert!(!is_waiting.load(Ordering::SeqCst), "it asked for the lease before it was on record");
+    is_recorded.store(true, Ordering::SeqCst);
+
+    let (first, second) = (first.wait().expect(75), second.wait().expect(0));
+    assert!(is_waiting.load(Ordering::SeqCst), "the second run did not meet the first one");
+    for word in ["another run", "tester@tests pid ", "rollout status"] {
+        assert!(first.err.contains(word), "{word}: {}", first.err);
+    }
+    assert!(second.out.contains("Rollout of fleet acme"), "{}", second.out);
+    fleet.run("drift", &[]).expect(0);
+    for tenant in 1..=3 {
+        Site::new(&twin, tenant).expect_one_stack();
+    }
+}
