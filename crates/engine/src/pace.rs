@@ -12,9 +12,9 @@ pub const LOOK_MS: u64 = 100;
 const BLIND_BURST: u64 = 2;
 /// Requests on the wire when the server sends no rate-limit headers at all.
 const UNPACED_IN_FLIGHT: u64 = 8;
-/// A reply tells the budget as it was at most this long before it came, however long ago its request left: the program, or
-/// the way, may have stood still in between.
-const TOLD_AGO_MS: u64 = 500;
+/// A reply that takes longer than this may have been made right before it came: the program, or the way, may have stood
+/// still with the request.
+const SLOW_MS: u64 = 1000;
 
 /// Pacing of one tenant from `X-RateLimit-Limit`, `-Remaining` and `-Reset`.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl Pace {
     /// The answer to a request that left at `sent_ms` has come.
     pub fn answered(&mut self, answer: &Answer, sent_ms: u64, now_ms: u64) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let told_ms = sent_ms.max(now_ms.saturating_sub(TOLD_AGO_MS));
+        let told_ms = if now_ms.saturating_sub(sent_ms) > SLOW_MS { now_ms } else { sent_ms };
         let reply = match answer {
             Answer::Reply(reply) => reply,
             // The server may have counted the request all the same.
@@ -264,8 +264,8 @@ mod tests {
             pace
         };
         assert!(told(NOW_MS - 50).may_send(NOW_MS + 575), "625 ms after it left");
-        assert!(!told(NOW_MS - 10_000).may_send(NOW_MS + 100), "the server may just have counted it");
-        assert!(told(NOW_MS - 10_000).may_send(NOW_MS + 125));
+        assert!(!told(NOW_MS - 10_000).may_send(NOW_MS + 575), "the server may just have counted it");
+        assert!(told(NOW_MS - 10_000).may_send(NOW_MS + 625));
     }
 
     /// A server's bucket as the headers tell it: whole seconds, and the time at which it is full rounded up.
