@@ -6,6 +6,7 @@ mod adopt;
 mod book;
 mod contract;
 mod digests;
+mod doctor;
 mod faults;
 mod fields;
 mod forms;

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lockstep::diag::codes::{self, Code};
 use lockstep::diag::{Severity, remote};
 use lockstep::engine::apply::{Ended, Wishes};
+use lockstep::engine::doctor::examine;
 use lockstep::engine::reconcile::{Decision, reconcile};
 use lockstep::engine::store::Store;
 use lockstep::engine::watch::watched;
@@ -135,6 +136,7 @@ impl Page<'_> {
     /// Runs the steps on a twin. The last one that reads is judged.
     ///
     /// - `apply`, `destroy`, `plan`, `drift`, with `--allow-delete` and `--delete ID`; `apply --watch`; `apply killed after N`;
+    /// - `doctor`;
     /// - `then`: from here on the manifest of the block `yaml then`, or the first one again;
     /// - `tenant METHOD PATH [JSON]`, `account METHOD HOST/PATH [JSON]`: a call of somebody else. `{NAME}` in a path is
     ///   the id of the object of that name. `VA… = account …` gives the new object that id; `N x …` repeats the call;
@@ -157,6 +159,7 @@ impl Page<'_> {
         for line in steps.lines() {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             match word {
+                "doctor" => given = looked(&mut stack),
                 "plan" | "drift" | "apply" | "destroy" | "rollback" => given = run(&mut stack, word, rest),
                 "then" => std::mem::swap(&mut stack.text, &mut other),
                 "fault" => {
@@ -329,6 +332,16 @@ fn run(stack: &mut Stack, word: &str, rest: &str) -> Given {
             given
         }
     }
+}
+
+/// What `doctor` finds.
+fn looked(stack: &mut Stack) -> Given {
+    stack.purpose = Purpose::Show;
+    let session = stack.session(false);
+    let checkup =
+        stack.process(Stop::default(), |port| async move { examine(&session, 50, &port.reader()).await });
+    let checkup = checkup.expect("not killed").expect("a checkup");
+    checkup.findings.iter().map(|one| (one.code, one.level > Level::Note)).collect()
 }
 
 /// Changes the twin's file.

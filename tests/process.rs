@@ -7,6 +7,7 @@ mod accept;
 mod asked;
 mod begun;
 mod destroyed;
+mod doctor;
 mod escapes;
 mod explained;
 mod fleet;

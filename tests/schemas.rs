@@ -31,7 +31,7 @@ fn of(document: &Json) -> Option<&'static str> {
         Some(_) => None,
         // The document of an error is the same for each command.
         None => Some(
-            ["plan", "drift", "apply", "status", "statuses", "fleet", "rollout", "validate"]
+            ["plan", "drift", "apply", "status", "doctor", "statuses", "fleet", "rollout", "validate"]
                 .into_iter()
                 .find(has)
                 .unwrap_or("validate"),

@@ -41,8 +41,8 @@ Exit codes:
   3    drift: tenant changed
   4    drift: both changed
   5    drift: differs, cause unknown (no ledger)
-  6    part of the tenant could not be read (drift, plan --exit-code, adopt), or its log (apply --watch)
-  7    drift: no difference, but findings to look at; apply --watch: the log shows too little to call it healthy
+  6    part of the tenant could not be read (drift, doctor, plan --exit-code, adopt), or its log (apply --watch)
+  7    drift: no difference, but findings to look at; doctor: a warning; apply --watch: the log shows too little to call it healthy
   8    rollout: halted by a gate, the budget, a limit or a person; later waves are untouched
   64   usage
   73   the plan is stale: the tenant, the account or the manifest has changed since

@@ -7,6 +7,7 @@ mod asker;
 pub mod bug;
 mod completions;
 mod connecting;
+mod doctor;
 mod domain;
 mod drawing;
 mod drift;
@@ -70,6 +71,7 @@ enum Command {
     Drift(drift::Args),
     Destroy(apply::DestroyArgs),
     Status(status::Args),
+    Doctor(doctor::Args),
     Rollback(apply::RollbackArgs),
     Show(show::Args),
     Render(fleet::render::Args),
@@ -99,6 +101,7 @@ impl Command {
             }
             Command::Destroy(args) => ("destroy", &args.manifest, &args.common.output),
             Command::Status(args) => ("status", &args.manifest, &args.output),
+            Command::Doctor(args) => ("doctor", &args.manifest, &args.output),
             Command::Rollback(args) => ("rollback", &args.manifest, &args.common.output),
             Command::Show(args) => ("show", &args.manifest, &args.output),
             Command::Rollout(args) => {
@@ -201,6 +204,7 @@ pub fn main() -> u8 {
         Command::Drift(args) => drift::run(&args, &mut shell),
         Command::Destroy(args) => apply::destroy(&args, &mut shell),
         Command::Status(args) => status::run(&args, &mut shell),
+        Command::Doctor(args) => doctor::run(&args, &mut shell),
         Command::Rollback(args) => apply::rollback(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
         Command::Render(args) => fleet::render::run(&args, &mut shell),

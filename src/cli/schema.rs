@@ -32,6 +32,7 @@ enum Name {
     /// Also of `destroy` and `rollback`.
     Apply,
     Status,
+    Doctor,
     /// Of status over a fleet file.
     Statuses,
     /// Of plan and drift over a fleet file.
@@ -61,6 +62,7 @@ fn text(name: Name) -> Result<String> {
         Name::Drift => document("drift")?,
         Name::Apply => document("apply")?,
         Name::Status => document("status")?,
+        Name::Doctor => document("doctor")?,
         Name::Statuses => document("statuses")?,
         Name::Fleet => document("fleet")?,
         Name::Rollout => document("rollout")?,

@@ -4,10 +4,13 @@
 use lockstep::diag::{Diagnostic, Problem, Span};
 use lockstep::kinds::Running;
 use lockstep::manifest::Position;
+use lockstep::model::checkup::{
+    Checkup, Conversion, Converts, Credential, CredentialKind, Feedback, Known, Limit, Runs, Scopes, Stream,
+};
 use lockstep::model::codes;
 use lockstep::model::health::{Counts, Health, Verdict};
 use lockstep::model::outcome::{Cause, Ended, Outcome};
-use lockstep::model::plan::Plan;
+use lockstep::model::plan::{Finding, Plan};
 use lockstep::model::text::line;
 use lockstep::report::{
     Applied, BYTES_MAX, Back, Content, Failure, Format, Lease, Report, Said, Status, Watched,
@@ -188,6 +191,7 @@ fn reports(text: &str) -> Vec<Report> {
             },
         ),
         report_of("status", Content::Status(Box::new(status(text, plan())))),
+        report_of("doctor", Content::Doctor(Box::new(checkup(text, plan().findings)))),
         report_of("show", Content::Shown { ledger: None, findings, lease: Lease::Unknown(text.into()) }),
         report_of(
             "plan",
@@ -206,6 +210,30 @@ fn reports(text: &str) -> Vec<Report> {
         report.diagnostics = vec![said(text)];
     }
     out
+}
+
+/// A checkup with that text wherever a text of others can stand.
+fn checkup(text: &str, findings: Vec<Finding>) -> Checkup {
+    let own = || text.to_owned();
+    Checkup {
+        stack: own(),
+        tenant: own(),
+        account: own(),
+        credentials: vec![Credential {
+            place: own(),
+            id: Some(own()),
+            kind: CredentialKind::Dead,
+            known: Known::Inferred,
+            why: "a reason",
+        }],
+        scopes: Scopes { granted: Some(vec![own()]), plan: vec![own()], apply: vec![own()] },
+        limits: vec![Limit { what: "Actions", used: Some(1), more: true, most: None }],
+        running: vec![Runs { address: text.into(), runtime: Some(own()), failed: true }],
+        stream: Some(Stream { status: own(), filters: vec![own()] }),
+        conversion: Some(Conversion { attempts: 20, converted: 1, since: own(), verdict: Converts::Few }),
+        feedback: Some(Feedback { masked: 1, filtered: [(own(), 1)].into(), ..Feedback::default() }),
+        findings,
+    }
 }
 
 /// Markdown without what stands in code spans and in fences, as CommonMark reads them.

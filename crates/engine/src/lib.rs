@@ -13,6 +13,7 @@
 mod agenda;
 pub mod apply;
 pub mod connection;
+pub mod doctor;
 pub mod gate;
 mod halt;
 mod intent;
@@ -36,7 +37,7 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 
 // So that their paths are `crate::model::…` in this crate too.
-use lockstep_core::{diag, health, kinds, ledger, model, plan, port};
+use lockstep_core::{builtin, diag, health, kinds, ledger, model, plan, port};
 
 use crate::model::api::{Answer, ApiRequest};
 use crate::model::call::{Api, Failed, LEASE_LOST, Repeat};

@@ -365,7 +365,8 @@ fn row_of(refusal: &Refusal) -> &'static Row {
 
 fn of_refusal(refusal: &Refusal) -> Cause {
     let row = row_of(refusal);
-    let needs = scope(refusal).unwrap_or_else(|| "the scope of this request".to_owned());
+    let needs =
+        scope(refusal.method, &refusal.path).unwrap_or_else(|| "the scope of this request".to_owned());
     Cause {
         code: row.code,
         help: row.help.replace("{scope}", &needs),
@@ -395,7 +396,7 @@ impl Row {
     }
 }
 
-const TWILIO: [Api; 4] = [Api::Verify, Api::Serverless, Api::Upload, Api::Core];
+const TWILIO: [Api; 5] = [Api::Verify, Api::Serverless, Api::Upload, Api::Core, Api::Iam];
 
 fn is_at(refusal: &Refusal, api: Api) -> bool {
     api.fixed_host() == Some(refusal.host.as_str())
@@ -430,12 +431,13 @@ const SCOPES: &[(&str, &str)] = &[
     ("/api/v2/prompts", "prompts"),
     ("/api/v2/clients", "clients"),
     ("/api/v2/connections", "connections"),
+    ("/api/v2/logs", "logs"),
 ];
 
 /// The scope that a request of the Management API needs.
-fn scope(refusal: &Refusal) -> Option<String> {
-    let (_, name) = SCOPES.iter().find(|(start, _)| refusal.path.starts_with(start))?;
-    let verb = match refusal.method {
+pub fn scope(method: Method, path: &str) -> Option<String> {
+    let (_, name) = SCOPES.iter().find(|(start, _)| path.starts_with(start))?;
+    let verb = match method {
         Method::Get => "read",
         Method::Post => "create",
         Method::Put | Method::Patch => "update",

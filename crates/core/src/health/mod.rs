@@ -5,6 +5,7 @@
 //! and decide only if many people get nothing, and twice as many of a hundred as in the 24 hours before.
 
 mod codes;
+pub mod feedback;
 mod log;
 mod read;
 #[cfg(test)]

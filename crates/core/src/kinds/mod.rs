@@ -183,6 +183,21 @@ pub fn record_list() -> Get {
     remote::actions::list_actions()
 }
 
+/// The Actions of a reply to [`record_list`]; `None`: it is no list of Actions.
+pub fn actions_of(reply: &Json) -> Option<&[Json]> {
+    remote::actions::items(reply).ok()
+}
+
+/// Whether an Action is made for a trigger.
+pub fn is_for(action: &Json, trigger: &str) -> bool {
+    remote::actions::has_trigger(action, trigger)
+}
+
+/// The list of log streams.
+pub fn streams_list() -> Get {
+    remote::streams::list_streams()
+}
+
 /// The list of an account's Serverless services, which hold the Functions and the leases.
 pub fn serverless_list() -> Get {
     remote::serverless::list_services()

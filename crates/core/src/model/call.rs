@@ -21,6 +21,8 @@ pub enum Api {
     Upload,
     /// Twilio core API, 2010-04-01.
     Core,
+    /// Twilio IAM v1, which manages keys.
+    Iam,
 }
 
 impl Api {
@@ -32,6 +34,7 @@ impl Api {
             Api::Serverless => Some("serverless.twilio.com"),
             Api::Upload => Some("serverless-upload.twilio.com"),
             Api::Core => Some("api.twilio.com"),
+            Api::Iam => Some("iam.twilio.com"),
         }
     }
 }

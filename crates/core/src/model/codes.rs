@@ -127,6 +127,9 @@ codes! {
     HAS_NO_EFFECT = 422, "something is set and has no effect";
     NOT_TAKEN_BACK = 423, "a rollback leaves something as the last run left it";
     USED_MISFITS = 424, "a service of others is not as the manifest expects it";
+    NEAR_LIMIT = 425, "something is near its limit";
+    RUNTIME_ENDED = 426, "code runs on a version of Node.js that has ended";
+    NOT_APPLIED = 427, "the manifest has changes that are not applied";
     // The record.
     NO_SEAL = 501, "the record has no seal";
     OTHER_SEAL = 502, "the record is sealed by other credentials";
@@ -164,6 +167,12 @@ codes! {
     ACROSS_UNIFIED = 619, "a rollback would go back across the unified phone experience";
     RUN_FAILS = 620, "the tenant log blames what a run deployed, or the set-up";
     LOG_SAYS_TOO_LITTLE = 621, "the tenant log shows too little to call a run healthy";
+    NONE_CONVERTED = 630, "no verification was completed, so no feedback arrives";
+    FEW_CONVERTED = 631, "fewer verifications were completed than should be";
+    CONVERSION_UNKNOWN = 632, "nobody can tell yet whether the feedback arrives";
+    NUMBERS_MASKED = 633, "logins get no feedback, because their numbers cannot be read";
+    EVENTS_LEFT_OUT = 634, "logins get no feedback, because nothing takes their events";
+    STREAM_STOPPED = 635, "the log stream of the feedback does not send";
     // What could not be read, and what the credentials may not do.
     NOT_READ = 701, "a part could not be read";
     UNREAD_BLOCKS = 702, "nothing is applied, because a part could not be read";
@@ -176,6 +185,8 @@ codes! {
     NOT_CONNECTED = 709, "neither tenant nor account was read";
     NOT_CHECKED = 710, "something could not be checked";
     LOG_NOT_READ = 711, "the tenant log could not be read";
+    WIDE_CREDENTIALS = 712, "credentials may do more than what they are handed on for";
+    TRIAL_ACCOUNT = 713, "the Twilio account is a trial account";
     // What a person answers for: what no API tells, and what may differ for a while.
     NOT_ATTESTED = 801, "there is no attestation";
     EXPIRED = 802, "an attestation has expired";

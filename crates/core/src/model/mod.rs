@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod call;
+pub mod checkup;
 pub mod codes;
 pub mod date;
 pub mod duration;

@@ -33,6 +33,7 @@ pub fn json(report: &Report) -> Json {
             ("show", json!({ "ledger": ledger, "findings": findings, "lease": lease.json() }))
         }
         Content::Status(status) => ("status", status.json()),
+        Content::Doctor(checkup) => ("doctor", super::doctor::json(checkup)),
         Content::Failed(Failure { exit, code, message, help, request_id, place: at }) => {
             let (help, at) = (text(help), place(at.as_ref()));
             (

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::door::Door;
 use super::marks::why;
-use super::{Applied, Content, Failure, Report, Watched, text};
+use super::{Applied, Content, Failure, Report, Watched, doctor, text};
 use crate::diag::Severity;
 use crate::model::health::Verdict as Health;
 use crate::model::outcome::Outcome;
@@ -110,6 +110,10 @@ fn cases(report: &Report) -> Vec<Case> {
                 ledger.as_deref().map_or_else(|| vec!["ledger: none".into()], text::recorded).join("\n");
             out.push(case("record", "ledger", Verdict::Passed(text)));
             out.extend(findings.iter().map(|finding| of_finding(finding, false)));
+        }
+        Content::Doctor(checkup) => {
+            out.push(case("doctor", "looked", Verdict::Passed(doctor::summary(&checkup.findings))));
+            out.extend(checkup.findings.iter().map(|finding| of_finding(finding, true)));
         }
         Content::Status(status) => {
             out.extend(of_drift(&status.plan));

@@ -9,9 +9,10 @@ use serde_json::Value as Json;
 
 use super::door::Door;
 use super::marks::{brief, in_words, why};
-use super::{Applied, Content, Failure, Lease, Report, Said, text};
+use super::{Applied, Content, Failure, Lease, Report, Said, doctor, text};
 use crate::diag::Severity;
 use crate::model::address::Address;
+use crate::model::checkup::Checkup;
 use crate::model::outcome::Outcome;
 use crate::model::plan::{Digest, Finding, Plan, ResourcePlan, Step, Verb};
 use crate::model::text::line_of;
@@ -162,6 +163,16 @@ impl Page<'_> {
                 };
                 format!("## Lockstep {command}\n\n{ledger} Lease: {lease}.\n")
             }
+            Content::Doctor(checkup) => {
+                let Checkup { stack, tenant, account, findings, .. } = checkup.as_ref();
+                format!(
+                    "## Lockstep {command}\n\nStack {} on {}, account {}: {}.\n",
+                    self.code(stack),
+                    self.code(tenant),
+                    self.code(account),
+                    doctor::summary(findings)
+                )
+            }
             Content::Status(status) => {
                 let health = status.health.verdict.words();
                 of(&status.plan, command, format!("Verdict: {}. Health: {health}.", status.verdict))
@@ -208,6 +219,13 @@ impl Page<'_> {
                 let items: Vec<String> =
                     lines.iter().skip(1).map(|line| format!("- {}\n", self.code(line.trim()))).collect();
                 out.push(Section { folded: true, grows: true, ..Section::open("Record", LINES, items) });
+            }
+            Content::Doctor(checkup) => {
+                out.push(self.findings(&checkup.findings));
+                let lines = doctor::parts(checkup);
+                let items: Vec<String> =
+                    lines.iter().map(|line| format!("- {}\n", self.code(line.trim()))).collect();
+                out.push(Section { folded: true, grows: true, ..Section::open("Looked at", LINES, items) });
             }
             Content::Status(status) => {
                 let lines = status.lines(Paint(false));

@@ -67,6 +67,9 @@ pub fn marks(report: &Report) -> Vec<Mark> {
         Content::Shown { findings, .. } => {
             out.extend(findings.iter().map(|finding| marker.of_finding(finding)));
         }
+        Content::Doctor(checkup) => {
+            out.extend(checkup.findings.iter().map(|finding| marker.of_finding(finding)));
+        }
         Content::Status(status) => {
             out.extend(status.findings().iter().map(|finding| marker.of_finding(finding)));
             out.extend(drift::differences(&status.plan).iter().flat_map(|told| marker.of_difference(told)));

@@ -4,6 +4,7 @@
 //! Names, values, code and messages of others go through one door in each form, which hides secrets, makes them one
 //! harmless line and escapes them for that form.
 
+mod doctor;
 mod door;
 mod format;
 mod github;
@@ -34,6 +35,7 @@ pub use watched::{Back, Watched, code as code_of_verdict};
 use crate::diag::{Diagnostic, Severity};
 use crate::manifest::{Position, Source, position_of, position_of_resource};
 use crate::model::address::Address;
+use crate::model::checkup::Checkup;
 use crate::model::codes::Code;
 use crate::model::ledger::Ledger;
 use crate::model::manifest::Manifest;
@@ -76,6 +78,7 @@ impl Report {
             }
             Content::Shown { findings, .. } => loud(findings),
             Content::Status(status) => loud(&status.findings()),
+            Content::Doctor(checkup) => loud(&checkup.findings),
             Content::Failed(failure) => vec![failure.code],
         };
         said.chain(more).collect()
@@ -108,6 +111,7 @@ pub enum Content {
         lease: Lease,
     },
     Status(Box<Status>),
+    Doctor(Box<Checkup>),
     Failed(Failure),
 }
 
@@ -173,6 +177,7 @@ impl Content {
             Content::Applied(applied) => (Some(&applied.plan), &applied.plan.findings),
             Content::Shown { findings, .. } => (None, findings),
             Content::Status(status) => (Some(&status.plan), &status.plan.findings),
+            Content::Doctor(checkup) => (None, &checkup.findings),
             Content::Valid { .. } | Content::Failed(_) => (None, &[]),
         }
     }

@@ -1,7 +1,7 @@
 //! The report as text for people. A terminal shows the result on one stream and the conversation on the other; a file
 //! holds both.
 
-use super::{Applied, Content, Failure, Lease, Report, Watched, code_of_verdict};
+use super::{Applied, Content, Failure, Lease, Report, Watched, code_of_verdict, doctor};
 use crate::manifest::Position;
 use crate::model::address::Address;
 use crate::model::health::Verdict;
@@ -42,6 +42,7 @@ pub fn told(report: &Report, paint: Paint) -> Vec<Told> {
         }
         Content::Shown { ledger, findings, lease } => shown(ledger.as_deref(), findings, lease),
         Content::Status(status) => status.told(paint),
+        Content::Doctor(checkup) => doctor::told(checkup, paint),
         Content::Failed(_) => Vec::new(),
     }
 }

@@ -54,7 +54,7 @@ fn get_account(call: &mut Call) -> Outcome {
             "friendly_name": account.friendly_name,
             "auth_token": account.auth_token.clone().unwrap_or_else(|| "0".repeat(32)),
             "status": account.status,
-            "type": "Full",
+            "type": if account.trial { "Trial" } else { "Full" },
             "owner_account_sid": account.owner_account_sid,
             "date_created": rfc2822(0),
             "date_updated": rfc2822(0),

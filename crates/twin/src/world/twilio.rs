@@ -19,6 +19,9 @@ pub struct Account {
     pub status: String,
     /// Equal to `sid` for a main account.
     pub owner_account_sid: String,
+    /// A trial account; Twilio sends its messages to verified numbers only, which the twin does not hold back.
+    #[serde(default)]
+    pub trial: bool,
     pub verify_services: Vec<VerifyService>,
     pub verify_templates: Vec<VerifyTemplate>,
     pub serverless_services: Vec<ServerlessService>,
@@ -36,6 +39,7 @@ impl Account {
             auth_token: None,
             status: "active".into(),
             owner_account_sid: sid.to_owned(),
+            trial: false,
             verify_services: Vec::new(),
             verify_templates: vec![VerifyTemplate {
                 sid: format!("HJ{}", "0".repeat(31) + "1"),

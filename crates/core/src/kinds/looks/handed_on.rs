@@ -415,6 +415,88 @@ pub async fn drifted(manifest: &Manifest, reader: &Reader) -> Result<Vec<Finding
     Ok(findings)
 }
 
+/// Credentials that the stack hands on, and what one trial of them showed.
+pub struct Tried {
+    /// Address of the resource that they are handed to.
+    pub address: &'static str,
+    /// The place in the manifest, with the names of the two values.
+    pub place: String,
+    /// SID of the key or of the account.
+    pub id: String,
+    pub trial: Trial,
+}
+
+/// What one trial of credentials showed.
+pub enum Trial {
+    /// They are those of this program, whose own reads show whether they work.
+    Own,
+    /// No request was left for them.
+    NotTried,
+    /// Twilio does not accept them, or they are of another account.
+    Dead(Failed),
+    /// Twilio knows the key and does not let it list Verify services.
+    Restricted,
+    /// They list the Verify services of the account.
+    Lists,
+    Unclear(Failed),
+}
+
+/// Tries what the manifest hands on, each pair of credentials with one request and at most so many pairs. One refusal
+/// proves less than the two of [`drifted`].
+pub async fn tried_once(manifest: &Manifest, most: usize, reader: &Reader) -> Vec<Tried> {
+    let all: Vec<Held> = places_with_values(manifest)
+        .into_iter()
+        .flat_map(|(attrs, place)| credentials_in(&attrs, place))
+        .collect();
+    let mut distinct: Vec<Credentials> = Vec::new();
+    for one in all.iter().map(|held| &held.credentials).filter(|one| !is_own(one, manifest)) {
+        if distinct.len() < most && !distinct.contains(one) {
+            distinct.push(one.clone());
+        }
+    }
+    let probes: Vec<Task<'_, Answered>> =
+        distinct.iter().map(|one| Box::pin(reader.probe(one.clone())) as Task<'_, _>).collect();
+    let answers = join_all(probes).await;
+    let trial = |held: &Held| {
+        if is_own(&held.credentials, manifest) {
+            return Trial::Own;
+        }
+        let Some(at) = distinct.iter().position(|one| *one == held.credentials) else {
+            return Trial::NotTried;
+        };
+        let answer = &answers[at];
+        if let (Some(own), Some(other)) = (&held.account, account_of(answer))
+            && own != other
+        {
+            return Trial::Dead(Failed::NotDone(format!(
+                "they are of account {}, not of {own}",
+                line(other)
+            )));
+        }
+        match (judge(answer), answer) {
+            (Answer::Yes, Ok(_)) => Trial::Lists,
+            (Answer::Yes, Err(_)) => Trial::Restricted,
+            (Answer::No, Err(failed)) => Trial::Dead(failed.clone()),
+            (_, Err(failed)) => Trial::Unclear(failed.clone()),
+            (_, Ok(_)) => Trial::Unclear(Failed::Misread("the list of Verify services: not a list".into())),
+        }
+    };
+    let tried = |held: &Held| Tried {
+        address: held.place.address,
+        place: format!("{} ({})", held.place.section, held.names),
+        id: held.credentials.user.clone(),
+        trial: trial(held),
+    };
+    all.iter().map(tried).collect()
+}
+
+/// The Verify services whose SIDs the secrets of the Action have, each with the name of its secret. Empty if the
+/// secrets name another account, whose services cannot be read.
+pub fn named_sids(manifest: &Manifest) -> Vec<(String, String)> {
+    let attrs = manifest.section("action").cloned().unwrap_or_default();
+    if is_elsewhere(&attrs, manifest) { Vec::new() } else { named_services(&attrs, None) }
+}
+
 /// Notes that tell the user which credentials and services this program cannot try.
 pub fn untried(manifest: &Manifest) -> Vec<Finding> {
     let note = |address: &str, text: String, help: &str| Finding {
