@@ -337,6 +337,22 @@ mod tests {
         assert!(matches!(open(&folder, "key").load(), Err(RecordProblem::Broken(_))));
     }
 
+    /// Nobody can tell that the newest record was deleted. One before it is missed.
+    #[test]
+    fn a_deleted_record_is_missed_or_leaves_the_state_before_it() {
+        let folder = TestFolder::new();
+        let mut records = open(&folder, "key");
+        [1, 2, 3].map(|at_ms| append(&mut records, at_ms).expect("written"));
+        let path = |number: u64| folder.path().join(format!("acme/{number:08}.json"));
+        let newest = std::fs::read(path(3)).expect("there");
+        std::fs::remove_file(path(3)).expect("there");
+        let last = open(&folder, "key").load().expect("verifies").expect("there");
+        assert_eq!((last.number, last.state.began_ms), (2, 2));
+        std::fs::write(path(3), newest).expect("back");
+        std::fs::remove_file(path(2)).expect("there");
+        assert!(matches!(open(&folder, "key").load(), Err(RecordProblem::Broken(_))));
+    }
+
     #[derive(Clone, Copy, PartialEq)]
     enum Does {
         Right,
