@@ -163,6 +163,27 @@ fn status_reads_little_and_writes_nothing() {
     assert!(reads <= 12, "{reads} requests: a plan's 10, the log, the lease");
 }
 
+/// An apply that is killed while it watches, and the next one. `reads`: the options of a command that only reads.
+fn killed_and_gone_on(twin: &Twin, site: &Site, manifest: &str, args: &[&str], reads: &[&str]) -> Run {
+    let started = Instant::now();
+    let running = site.lockstep("apply", manifest, args).start();
+    while !twin.log_text().contains("/api/v2/logs") {
+        assert!(started.elapsed() < Duration::from_secs(40), "no look at the log: {}", twin.log_text());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal("KILL", running.id());
+    assert_eq!(running.wait().code, None);
+    let status = site.lockstep("status", manifest, reads).run();
+    assert!(
+        status.out.contains("did not come to its end; `lockstep apply --watch` goes on with it"),
+        "{}",
+        status.out
+    );
+    let run = site.lockstep("apply", manifest, args).run().expect(1);
+    assert!(run.err.contains("did not come to its end; going on with it"), "{}", run.err);
+    run
+}
+
 /// The program itself, killed while it watches, in real time.
 #[test]
 fn a_killed_watch_is_finished_by_the_next_run() {
@@ -174,22 +195,7 @@ fn a_killed_watch_is_finished_by_the_next_run() {
     let _ = site.lockstep("apply", &lab.0.text_path("first.yaml"), &args).run().expect(0);
     let manifest = lab.0.text_path("second.yaml");
     let args = ["--yes", "--watch", "10s", "--lease-ttl", "2s"];
-    let started = Instant::now();
-    let running = site.lockstep("apply", &manifest, &args).start();
-    while !twin.log_text().contains("/api/v2/logs") {
-        assert!(started.elapsed() < Duration::from_secs(40), "no look at the log: {}", twin.log_text());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    signal("KILL", running.id());
-    assert_eq!(running.wait().code, None);
-    let status = site.lockstep("status", &manifest, &[]).run();
-    assert!(
-        status.out.contains("did not come to its end; `lockstep apply --watch` goes on with it"),
-        "{}",
-        status.out
-    );
-    let run = site.lockstep("apply", &manifest, &args).run().expect(1);
-    assert!(run.err.contains("did not come to its end; going on with it"), "{}", run.err);
+    let run = killed_and_gone_on(&twin, &site, &manifest, &args, &[]);
     assert!(run.err.contains("error[LS0620]") && run.err.contains("; the run was taken back"), "{}", run.err);
     let world: Json = serde_json::from_str(&twin.stop()).expect("a world");
     assert!(!is_second(&world), "the first version runs again");
@@ -231,22 +237,7 @@ fn a_killed_watch_with_other_credentials_takes_nothing_back_and_says_so() {
     let site = Site::with_env(&twin, env);
     let manifest = lab.0.text_path("second.yaml");
     let args = ["--yes", "--watch", "10s", "--lease-ttl", "2s", "--domain", "acme-twin.eu.auth0.example"];
-    let started = Instant::now();
-    let running = site.lockstep("apply", &manifest, &args).start();
-    while !twin.log_text().contains("/api/v2/logs") {
-        assert!(started.elapsed() < Duration::from_secs(40), "no look at the log: {}", twin.log_text());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    signal("KILL", running.id());
-    assert_eq!(running.wait().code, None);
-    let status = site.lockstep("status", &manifest, &args[5..]).run();
-    assert!(
-        status.out.contains("did not come to its end; `lockstep apply --watch` goes on with it"),
-        "{}",
-        status.out
-    );
-    let run = site.lockstep("apply", &manifest, &args).run().expect(1);
-    assert!(run.err.contains("did not come to its end; going on with it"), "{}", run.err);
+    let run = killed_and_gone_on(&twin, &site, &manifest, &args, &args[5..]);
     // The first apply had other credentials, so nothing proves that the Action is this stack's: it stays, and is told.
     assert!(
         run.err.contains("error[LS0620]") && run.err.contains("the run could not be taken back"),

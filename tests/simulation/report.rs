@@ -49,9 +49,29 @@ impl Sum {
 
 /// Runs the stories of these seeds on this many threads; stops after a breach of a law that `enough` accepts.
 pub fn tell_all(seeds: Range<u64>, threads: usize, enough: impl Fn(&str) -> bool + Sync) -> Sum {
+    let mut sum: Sum = on_threads(seeds, threads, |seed, sum: &Mutex<Sum>| {
+        let report = tell_safely(seed);
+        let first = report.violations.first();
+        let is_enough = first.is_some_and(|first| enough(&format!("{:?}", first.law)));
+        if let Some(first) = first {
+            eprintln!("seed {seed}: {:?}: {}", first.law, first.what);
+        }
+        sum.lock().expect("no thread panics with it").add(report);
+        is_enough
+    });
+    sum.failures.sort();
+    sum
+}
+
+/// Does something for each of these seeds on this many threads, until it answers that it is enough. Returns the sum.
+pub fn on_threads<S: Default + Send>(
+    seeds: Range<u64>,
+    threads: usize,
+    one: impl Fn(u64, &Mutex<S>) -> bool + Sync,
+) -> S {
     let next = AtomicU64::new(seeds.start);
     let stop = AtomicBool::new(false);
-    let sum = Mutex::new(Sum::default());
+    let sum = Mutex::new(S::default());
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
@@ -60,21 +80,12 @@ pub fn tell_all(seeds: Range<u64>, threads: usize, enough: impl Fn(&str) -> bool
                     if seed >= seeds.end || stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    let report = tell_safely(seed);
-                    if let Some(first) = report.violations.first() {
-                        if enough(&format!("{:?}", first.law)) {
-                            stop.store(true, Ordering::Relaxed);
-                        }
-                        eprintln!("seed {seed}: {:?}: {}", first.law, first.what);
-                    }
-                    sum.lock().expect("no thread panics with it").add(report);
+                    stop.fetch_or(one(seed, &sum), Ordering::Relaxed);
                 }
             });
         }
     });
-    let mut sum = sum.into_inner().expect("no thread panics with it");
-    sum.failures.sort();
-    sum
+    sum.into_inner().expect("no thread panics with it")
 }
 
 /// Runs one story; a panic of the program counts as a failure.
