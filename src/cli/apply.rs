@@ -1,5 +1,6 @@
 //! `lockstep apply`, `lockstep destroy` and `lockstep rollback`: carry out a plan.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -141,8 +142,13 @@ fn carry_out(
         ))
         .help("use `lockstep rollout`; the manifest of one tenant is what `lockstep render --plain` shows"));
     }
-    if does == Does::Destroy && super::fleet::is_fleet(manifest.path()) && !manifest.tenants.is_empty() {
-        super::fleet::hubs::refuse_destroy(manifest, shell)?;
+    let mut handed_on = BTreeMap::new();
+    if super::fleet::is_fleet(manifest.path()) && !manifest.tenants.is_empty() {
+        match does {
+            Does::Destroy => super::fleet::hubs::refuse_destroy(manifest, shell)?,
+            Does::Rollback => handed_on = super::fleet::hubs::handed_on(manifest, shell)?,
+            Does::Apply { .. } => {}
+        }
     }
     let written = common.written();
     let read: Vec<_> = common.reviewed.plan.iter().map(|path| ("the saved plan", path.as_path())).collect();
@@ -162,6 +168,7 @@ fn carry_out(
     let session = &mut ready.stack.session;
     session.destroy = does == Does::Destroy;
     session.rollback = does == Does::Rollback;
+    session.handed_on = handed_on;
     session.allow_delete = matches!(does, Does::Destroy | Does::Apply { allow_delete: true });
     session.named = common.delete.iter().cloned().collect();
     session.watch_ms = watch.map(|watch| u64::try_from(watch.as_millis()).unwrap_or(u64::MAX));

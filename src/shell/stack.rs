@@ -225,6 +225,7 @@ pub fn session(
         revision: settings.revision.clone(),
         destroy: false,
         rollback: false,
+        handed_on: Default::default(),
         allow_delete: false,
         named: Default::default(),
         purpose: Purpose::Apply,

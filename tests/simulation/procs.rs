@@ -163,6 +163,7 @@ impl Proc {
             revision: "r1".into(),
             destroy: start.command == Command::Destroy,
             rollback: start.command == Command::Rollback,
+            handed_on: Default::default(),
             allow_delete: start.allow_delete || start.command == Command::Destroy,
             named: Default::default(),
             purpose: Purpose::Apply,

@@ -251,6 +251,7 @@ impl Stack {
             revision: "r1".into(),
             destroy,
             rollback: false,
+            handed_on: Default::default(),
             allow_delete: destroy || self.allow_delete,
             named: self.named.clone(),
             purpose: self.purpose,

@@ -43,6 +43,9 @@ pub struct Session {
     pub destroy: bool,
     /// The run takes back what the last run changed.
     pub rollback: bool,
+    /// Resources whose outputs other tenants of a fleet take, with the names of those tenants in words. A rollback leaves
+    /// them in place.
+    pub handed_on: BTreeMap<String, String>,
     pub allow_delete: bool,
     /// Ids (addresses, for switches) of objects that may be deleted or put back although nothing proves the record.
     pub named: BTreeSet<String>,
@@ -428,6 +431,7 @@ pub(super) fn plan(
         kept_in: session.store.name(),
         destroy: session.destroy,
         rollback: session.rollback,
+        handed_on: &session.handed_on,
         allow_delete: session.allow_delete,
         named: &session.named,
         purpose: session.purpose,
