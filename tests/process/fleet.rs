@@ -631,7 +631,7 @@ fn deleted_records_repeat_no_write_and_skip_no_gate() {
     let mut names: Vec<_> =
         std::fs::read_dir(&folder).expect("records").flatten().map(|entry| entry.path()).collect();
     names.sort();
-    assert!(names.len() > 3, "{names:?}");
+    assert!(names.len() >= 2, "{names:?}");
     for name in &names {
         let text = std::fs::read_to_string(name).expect("a record");
         let secret = |(name, _): &(&String, &String)| name.contains("SECRET") || name.contains("RECORD_KEY");

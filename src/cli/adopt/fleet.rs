@@ -130,13 +130,16 @@ pub fn adopt_all(args: &Args, table: &Path, shell: &mut Shell) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The tenants, and what they take from each other.
+type Adoption = std::result::Result<(Vec<Read>, BTreeMap<String, Taken>), Refused>;
+
 /// Reads the tenants. Whoever takes from another one is read once more, without what that one manages.
 fn read_all(
     names: &[&str],
     wishes: &mut [(Wish, Head)],
     crowd: &mut Crowd<'static>,
     shell: &mut Shell,
-) -> Result<std::result::Result<(Vec<Read>, BTreeMap<String, Taken>), Refused>> {
+) -> Result<Adoption> {
     let everyone: Vec<usize> = (0..names.len()).collect();
     let mut read = match read_some(&everyone, names, wishes, crowd, shell)? {
         Ok(read) => read,
