@@ -342,7 +342,9 @@ mod tests {
     fn a_deleted_record_is_missed_or_leaves_the_state_before_it() {
         let folder = TestFolder::new();
         let mut records = open(&folder, "key");
-        [1, 2, 3].map(|at_ms| append(&mut records, at_ms).expect("written"));
+        for at_ms in [1, 2, 3] {
+            append(&mut records, at_ms).expect("written");
+        }
         let path = |number: u64| folder.path().join(format!("acme/{number:08}.json"));
         let newest = std::fs::read(path(3)).expect("there");
         std::fs::remove_file(path(3)).expect("there");

@@ -96,13 +96,16 @@ pub fn made(
     Ok(Some((loaded, made)))
 }
 
+/// The tenants that are selected, each connected, and the world of a twin.
+type Connected = (Loaded, Vec<Made>, Crowd<'static>, World);
+
 /// As [`made`], with the connection to each tenant.
 fn connected(
     args: &ManifestArgs,
     selection: &FleetArgs,
     connect: &ConnectArgs,
     shell: &mut Shell,
-) -> Result<Option<(Loaded, Vec<Made>, Crowd<'static>, World)>> {
+) -> Result<Option<Connected>> {
     refuse_forms(shell)?;
     let Some((loaded, made)) = made(args, selection, Some(connect), Missing::Error, shell)? else {
         return Ok(None);
