@@ -6,24 +6,7 @@ const ROLLOUT: &str = "crates/core/src/fleet/rollout.rs";
 const COURSE: &str = "src/cli/fleet/course.rs";
 const RECORDED: &str = "src/cli/fleet/recorded.rs";
 
-const SHARDS: &str = "crates/core/src/fleet/shards.rs";
-const SHARD: &str = "src/cli/fleet/shard.rs";
-
 pub const MUTANTS: &[Mutant] = &[
-    mutant(
-        "a shard does not count what others have in flight",
-        SHARDS,
-        "let mut free = room.saturating_sub(claims.len());",
-        "let mut free = room;",
-        &["fleets", "Budget", "Parallel"],
-    ),
-    mutant(
-        "a shard that lost the race for a record does what it decided",
-        SHARD,
-        "self.look(course, true)?;",
-        "return Ok(decided);",
-        &["fleets", "Claim"],
-    ),
     mutant(
         "one tenant more than the budget has room for",
         ROLLOUT,
