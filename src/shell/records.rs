@@ -159,6 +159,11 @@ impl Records {
         Records { store, key: Key::new(key), run, last: None, keeps: false }
     }
 
+    /// What tells this run from every other.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
     /// The last record, and the one before it as a check of the chain. `None`: there is none.
     ///
     /// # Errors
