@@ -229,6 +229,7 @@ pub fn session(
         named: Default::default(),
         purpose: Purpose::Apply,
         watch_ms: None,
+        only_run: None,
     })
 }
 
