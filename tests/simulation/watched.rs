@@ -540,8 +540,12 @@ fn judge(story: &mut Story, proc: &Proc) {
         let events = logged(&ground.twin.world, (live.at_ms + NEAR_MS, until_ms.saturating_sub(NEAR_MS)));
         let runs = sender(&ground.twin.world).is_some_and(|(_, version)| version.id == live.id);
         let is_over = run.watched.is_none() && ground.watching.over.contains(&live.id);
-        if runs && !others && !is_over && blame(&events, &live.id) {
-            let what = format!("run {} ends with {}, and what it watched fails", proc.number, exit as u8);
+        let is_unseen = exit == Exit::Done && !is_sent(&logged(&ground.twin.world, (live.at_ms, now_ms)));
+        if runs && !others && !is_over && (blame(&events, &live.id) || is_unseen) {
+            let what = format!(
+                "run {} ends with {}, and what it watched fails or sent nothing",
+                proc.number, exit as u8
+            );
             ground.blame(Law::Watch, &taken, what);
         }
     }

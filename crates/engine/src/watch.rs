@@ -60,6 +60,7 @@ pub async fn watched(
     port: &Port,
 ) -> Result<Run, Failed> {
     let open = on_record(&session, port).await?;
+    let mut earlier = None;
     if let Some((ledger, watch)) = open.as_ref().and_then(|ledger| Some((ledger, ledger.watch.clone()?))) {
         // A run that did not come to its end is finished first, unless it was to be taken back.
         if watch.failing.is_some() || !ledger.is_unfinished() {
@@ -77,6 +78,7 @@ pub async fn watched(
             if health.verdict == Verdict::Failing {
                 return Ok(Run { report: None, watched: Some(watched) });
             }
+            earlier = Some(watched);
         }
     }
     may_read_the_log(&port.reader()).await?;
@@ -84,16 +86,17 @@ pub async fn watched(
     if report.outcome.ended != Ended::Done {
         return Ok(Run { report: Some(report), watched: None });
     }
-    // Whatever becomes of the watch: what the run has done is reported.
+    // Whatever becomes of the watch: what the run has done is reported. Where it has nothing to watch itself, the watch that
+    // it brought to an end counts.
     let since = timestamp(port.server_now_ms());
     let watched = match on_record(&session, port).await.map(|ledger| ledger.and_then(|ledger| ledger.watch)) {
-        Ok(None) => None,
+        Ok(None) => earlier,
         Ok(Some(watch)) => {
             let since = watch.since.clone();
             let settled = settle(&session, watch, port).await;
             Some(settled.unwrap_or_else(|failed| unwatched(&failed, since, port)))
         }
-        Err(_) if report.outcome.done.is_empty() => None,
+        Err(_) if report.outcome.done.is_empty() => earlier,
         Err(failed) => Some(unwatched(&failed, since, port)),
     };
     Ok(Run { report: Some(report), watched })
