@@ -80,6 +80,8 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         tenant.bindings.values_mut().for_each(|list| list.retain(|bound| !gone.contains(&bound.action_id)));
     }),
     ("the pinned service", |story| story.draft.sid = None),
+    ("that the manifest uses does not exist", |story| story.draft.used = None),
+    ("has custom codes off, so that Verify refuses", |story| story.draft.used = None),
     ("two would send two messages", |story| others_go(story)),
     ("each message would be sent several times", |story| others_go(story)),
     ("another Action is bound to", |story| others_go(story)),
@@ -327,7 +329,7 @@ pub fn check(story: &mut Story) {
         } else {
             "\"alice\""
         };
-        match story.draft.has("verify_service") {
+        match story.draft.has("verify_service") && story.draft.used.is_none() {
             true => story.draft.set("verify_service.tts_name", name),
             false => {
                 let url = format!("\"https://acme.example/{}.png\"", story.ground.now_ms);
@@ -738,6 +740,7 @@ fn lies(story: &Story) -> Vec<String> {
                 let undisturbed = !story.ground.edits.keys().any(|edit| edit.contains("ledger"))
                     && !story.ground.crossed
                     && story.draft.sid.is_none()
+                    && story.hub.is_none()
                     && matches!(story.store, Store::Tenant);
                 if entry["ownership"] == "adopted" && ours && undisturbed {
                     lies.push(format!(

@@ -76,8 +76,8 @@ pub struct Ground {
     /// Length of the list of changes when somebody last deleted a ledger while a run was active.
     ledger_deleted_mark: usize,
     last_write_ms: u64,
-    /// Time at which one of our requests switched the unified experience on.
-    left_legacy_ms: Option<u64>,
+    /// Time at which one of our requests switched the unified experience of a tenant on.
+    left_legacy_ms: BTreeMap<String, u64>,
     /// Users and notes of runs that are watched.
     pub watching: Watching,
     trace: Option<Vec<String>>,
@@ -107,7 +107,7 @@ impl Ground {
             crossed: false,
             ledger_deleted_mark: 0,
             last_write_ms: 0,
-            left_legacy_ms: None,
+            left_legacy_ms: BTreeMap::new(),
             watching: Watching::default(),
             trace: trace.then(Vec::new),
         }
@@ -396,10 +396,10 @@ impl Ground {
         let options = &self.twin.options;
         let (was, is) = (look(&before, domain, options), look(&self.twin.world, domain, options));
         if !before.tenants[domain].unified() && self.twin.world.tenants[domain].unified() {
-            self.left_legacy_ms = Some(self.now_ms);
+            self.left_legacy_ms.insert(domain.to_owned(), self.now_ms);
         }
         if proc.command != Command::Destroy {
-            let since_ms = self.left_legacy_ms.map(|at| self.now_ms - at);
+            let since_ms = self.left_legacy_ms.get(domain).map(|at| self.now_ms - at);
             if let Some(what) = laws::retired_early(&before, &self.twin.world, domain, since_ms) {
                 self.blame(Law::Order, case, format!("{request}: {what}"));
             }

@@ -214,6 +214,8 @@ pub struct Draft {
     pub choice: BTreeMap<&'static str, String>,
     /// SID of the pinned Verify service.
     pub sid: Option<String>,
+    /// SID of a Verify service of others that the manifest uses in place of one of its own.
+    pub used: Option<String>,
 }
 
 impl Draft {
@@ -226,7 +228,7 @@ impl Draft {
         for _ in 0..200 {
             let choice = SLOTS.iter().map(|slot| (slot.path, (*dice.pick(slot.values)).to_owned())).collect();
             let again = dice.chance(5);
-            let draft = Draft { stack, legacy, without: without.clone(), choice, sid: None };
+            let draft = Draft { stack, legacy, without: without.clone(), choice, sid: None, used: None };
             if !again && draft.parse(&env()).is_ok() {
                 return draft;
             }
@@ -298,8 +300,11 @@ impl Draft {
         if self.has("phone") {
             json["phone"] = json!({"delivery": if self.legacy { "legacy" } else { "unified" }});
         }
-        if let Some(sid) = self.sid.as_ref().filter(|_| self.has("verify_service")) {
-            json["verify_service"]["sid"] = json!(sid);
+        let used = self.used.as_ref().filter(|_| self.has("verify_service"));
+        match (used, self.sid.as_ref().filter(|_| self.has("verify_service"))) {
+            (Some(sid), _) => json["verify_service"]["use"] = json!(sid),
+            (None, Some(sid)) => json["verify_service"]["sid"] = json!(sid),
+            (None, None) => {}
         }
         let has_function = self.has("feedback") && self.has("verify_service");
         let function = has_function && !self.choice["feedback.function"].is_empty();
@@ -307,6 +312,7 @@ impl Draft {
         for (path, value) in &self.choice {
             let left_out = value.is_empty()
                 || !self.has(path.split('.').next().unwrap_or_default())
+                || (path.starts_with("verify_service.") && used.is_some())
                 || (*path == "feedback.function" && !function)
                 || (path.starts_with("feedback.log_stream") && !stream)
                 || (*path == "phone.templates" && self.legacy)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
+use lockstep::model::api::Method;
 use lockstep::model::place::Place;
 use lockstep::twin::{Flag, Rate, Twin, World};
 
@@ -12,7 +13,7 @@ use super::dice::Dice;
 use super::exempt::{Case, Law};
 use super::faults::Schedule;
 use super::ground::{Cell, Ground, Violation};
-use super::manifests::{DOMAIN, Draft, OTHER, SECRETS, SENDER_KEYS, env};
+use super::manifests::{ACCOUNT, DOMAIN, Draft, OTHER, SECRETS, SENDER_KEYS, env};
 use super::operators::{EDITS, Operator};
 use super::procs::{Command, LEASE_TTL_MS, Proc, Start, Trouble, run};
 use super::{end, laws, told, watched, worlds};
@@ -46,6 +47,8 @@ pub struct Story {
     pub allow_delete: bool,
     /// The world before the first command of this stack.
     pub first: World,
+    /// A Verify service that others made, and that some manifests of the story use.
+    pub hub: Option<String>,
     /// Another stack on the same tenant.
     pub elder: Option<Draft>,
     /// Whether the other stack was destroyed.
@@ -90,11 +93,13 @@ pub fn tell(seed: u64, trace: bool) -> Report {
         store,
         allow_delete: false,
         first,
+        hub: None,
         elder: None,
         elder_gone: false,
         left_in_use: BTreeSet::new(),
         left_unproven: BTreeSet::new(),
     };
+    story.hub();
     story.elder();
     story.neighbours();
     let commands = story.dice.between(1, 4);
@@ -138,6 +143,42 @@ impl Story {
         self.ground.now_ms += 60_000;
         self.first = self.ground.twin.world.clone();
         self.elder = Some(draft).filter(|_| ended == Some(Ended::Done));
+    }
+
+    /// Others make a Verify service in the account, and some manifests use it in place of one of their own.
+    fn hub(&mut self) {
+        // From a stream of its own, so that no other draw changes.
+        let mut dice = self.dice.fork("a service of others");
+        if !dice.chance(15) {
+            return;
+        }
+        let (twin, now_ms) = (&mut self.ground.twin, self.ground.now_ms);
+        let there = twin.world.account_mut(ACCOUNT).verify_services.len();
+        let form = [("FriendlyName", "Hub"), ("CustomCodeEnabled", "true")];
+        twin.operate_account(ACCOUNT, "verify.twilio.com", Method::Post, "/v2/Services", &form, now_ms);
+        self.hub = twin.world.account_mut(ACCOUNT).verify_services.get(there).map(|one| one.sid.clone());
+        self.first = twin.world.clone();
+        if dice.chance(60) {
+            self.go_over();
+        }
+    }
+
+    /// The manifest goes over to the service of others, or back to one of its own. What it had stays where it is.
+    fn go_over(&mut self) {
+        self.draft.used = match self.draft.used {
+            None => self.hub.clone(),
+            Some(_) => None,
+        };
+        if self.draft.used.is_none() {
+            return;
+        }
+        self.ground.say("the manifest uses a service of others");
+        let owner = format!("{DOMAIN}/{STACK}");
+        let services = &self.ground.twin.world.accounts[ACCOUNT].verify_services;
+        let ours = services
+            .iter()
+            .filter(|one| self.ground.made.get(&one.sid).is_some_and(|made| made.owner == owner));
+        self.left_in_use.extend(ours.map(|one| one.sid.clone()));
     }
 
     /// Applies other stacks without faults: on another tenant of the same account, or on this tenant earlier.
@@ -215,6 +256,9 @@ impl Story {
                 let mut dice = self.dice.fork(edit.name);
                 self.ground.meddle(edit.name, |twin, now_ms| (edit.act)(twin, &mut dice, now_ms));
             }
+        }
+        if self.hub.is_some() && self.dice.fork("goes over").chance(30) {
+            self.go_over();
         }
         self.allow_delete = self.dice.chance(60);
         let command = *self.dice.pick(&[

@@ -12,6 +12,9 @@ pub const LOOK_MS: u64 = 100;
 const BLIND_BURST: u64 = 2;
 /// Requests on the wire when the server sends no rate-limit headers at all.
 const UNPACED_IN_FLIGHT: u64 = 8;
+/// A reply that takes longer than this may have been made right before it came: the program, or the way, may have stood
+/// still with the request.
+const SLOW_MS: u64 = 1000;
 
 /// Pacing of one tenant from `X-RateLimit-Limit`, `-Remaining` and `-Reset`.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ struct Window {
     remaining: u64,
     /// When it is full again.
     full_at_ms: u64,
-    /// When the request left whose reply told `remaining`.
+    /// When the reply told `remaining`, as early as that can have been.
     told_ms: u64,
     /// In which time it grows by one request; `None`: not told.
     refill: Option<Refill>,
@@ -98,6 +101,7 @@ impl Pace {
     /// The answer to a request that left at `sent_ms` has come.
     pub fn answered(&mut self, answer: &Answer, sent_ms: u64, now_ms: u64) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        let told_ms = if now_ms.saturating_sub(sent_ms) > SLOW_MS { now_ms } else { sent_ms };
         let reply = match answer {
             Answer::Reply(reply) => reply,
             // The server may have counted the request all the same.
@@ -111,7 +115,7 @@ impl Pace {
             // Every reply of one budget tells of the same refill.
             let known = self.window.filter(|known| known.limit == limit).and_then(|known| known.refill);
             let refill = refill.map(|told| known.map_or(told, |known| told.and(known)));
-            let told = Window { limit, remaining, full_at_ms: now_ms + full_in_ms, told_ms: sent_ms, refill };
+            let told = Window { limit, remaining, full_at_ms: now_ms + full_in_ms, told_ms, refill };
             self.window = match self.window {
                 // Answers overtake each other. Inside a window, the smallest remainder and the latest reset come from
                 // the latest reply: a budget that refills bit by bit is full later with every request.
@@ -119,7 +123,7 @@ impl Pace {
                     Some(Window {
                         remaining: remaining.min(known.remaining),
                         full_at_ms: told.full_at_ms.max(known.full_at_ms),
-                        told_ms: sent_ms.max(known.told_ms),
+                        told_ms: told_ms.max(known.told_ms),
                         ..told
                     })
                 }
@@ -243,6 +247,25 @@ mod tests {
             "a refusal is no server without limits"
         );
         assert_eq!(burst(&mut after(&[reply(200, &[])]), NOW_MS + 1000), 8);
+    }
+
+    #[test]
+    fn nothing_is_taken_to_have_grown_while_a_request_stood_still() {
+        let told = |sent_ms: u64| {
+            let mut pace = Pace::new(80);
+            pace.sent();
+            let reset = (NOW_MS / 1000 + 1).to_string();
+            let headers = [
+                ("x-ratelimit-limit", "2"),
+                ("x-ratelimit-remaining", "1"),
+                ("x-ratelimit-reset", reset.as_str()),
+            ];
+            pace.answered(&reply(200, &headers), sent_ms, NOW_MS);
+            pace
+        };
+        assert!(told(NOW_MS - 50).may_send(NOW_MS + 575), "625 ms after it left");
+        assert!(!told(NOW_MS - 10_000).may_send(NOW_MS + 575), "the server may just have counted it");
+        assert!(told(NOW_MS - 10_000).may_send(NOW_MS + 625));
     }
 
     /// A server's bucket as the headers tell it: whole seconds, and the time at which it is full rounded up.

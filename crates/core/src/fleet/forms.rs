@@ -25,11 +25,16 @@ impl Verdict {
 /// What is the matter with a wave, in a few words.
 pub fn of_wave(wave: &Wave, is_halted: bool) -> String {
     match (wave.passed_ms, wave.opened_ms) {
-        (Some(at_ms), _) => format!("passed at {}", rfc3339(at_ms)),
+        (Some(at_ms), _) => format!("passed at {}", time(at_ms)),
         (None, Some(_)) if is_halted => "halted".to_owned(),
         (None, Some(_)) => "under way".to_owned(),
         (None, None) => "not begun".to_owned(),
     }
+}
+
+/// A time for people, in whole seconds.
+pub fn time(at_ms: u64) -> String {
+    rfc3339(at_ms / 1000 * 1000)
 }
 
 /// Counts of what became of the tenants, in one sentence.

@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::forms::{of_wave, totals};
+use super::forms::{of_wave, time, totals};
 use super::report::{FleetReport, listed};
 use super::rollout::{Became, Progress, State, Verdict};
 use super::summary::{Found, notes};
 use super::waiting::Waiting;
-use crate::health::rfc3339;
 use crate::report::{Door, xml};
 
 const STYLE: &str = include_str!("page.css");
@@ -36,26 +35,24 @@ pub fn of_rollout(state: &State, waits: Option<&Waiting>, now_ms: u64, door: Doo
     let text = |text: &str| xml(&door.line(text));
     let title = text(&format!("Rollout of fleet {}", state.fleet));
     let mut out = format!("<h1>{title}</h1>\n<p>{}</p>\n", text(&totals(state)));
-    let ended = state.ended_ms.map(|at_ms| format!(", ended at {}", rfc3339(at_ms))).unwrap_or_default();
-    let by = text(&format!(
-        "began at {} by {}{ended}; as of {}",
-        rfc3339(state.began_ms),
-        state.by,
-        rfc3339(now_ms)
-    ));
+    let ended = match state.ended_ms {
+        Some(at_ms) => format!(", ended at {}", time(at_ms)),
+        None => format!("; as of {}", time(now_ms)),
+    };
+    let by = text(&format!("began at {} by {}{ended}", time(state.began_ms), state.by));
     let _ = writeln!(out, "<p class=\"quiet\">{by}<br>plan <code>{}</code></p>", text(&state.digest));
     match waits {
         Some(waits) => {
             let class = if state.halt.is_some() { "halted" } else { "waits" };
             let until = match waits.until_ms {
-                Some(at_ms) => format!(", until {}", rfc3339(at_ms)),
+                Some(at_ms) => format!(", until {}", time(at_ms)),
                 None => ", without a time-out".to_owned(),
             };
             let _ = writeln!(
                 out,
                 "<div class=\"banner {class}\">\n<p><b>It waits for</b> {}</p>\n<p>since {}{until}</p>\n<p><b>What to do:</b> {}</p>\n</div>",
                 text(&waits.what),
-                rfc3339(waits.since_ms),
+                time(waits.since_ms),
                 text(&waits.help)
             );
         }
@@ -70,11 +67,12 @@ pub fn of_rollout(state: &State, waits: Option<&Waiting>, now_ms: u64, door: Doo
     for wave in &state.waves {
         let _ = writeln!(
             out,
-            "<h2>{}</h2>\n<p>{} tenants, {}{}</p>",
+            "<h2>{}</h2>\n<p>{} tenant{}, {}{}</p>",
             text(&format!("Wave {}", wave.name)),
             wave.members.len(),
+            if wave.members.len() == 1 { "" } else { "s" },
             of_wave(wave, state.halt.is_some()),
-            wave.opened_ms.map(|at_ms| format!(", opened at {}", rfc3339(at_ms))).unwrap_or_default()
+            wave.opened_ms.map(|at_ms| format!(", opened at {}", time(at_ms))).unwrap_or_default()
         );
         if !wave.gates.is_empty() {
             out.push_str("<ul>\n");
@@ -126,7 +124,7 @@ fn tenant(
         1 => ", 1 step".to_owned(),
         count => format!(", {count} steps"),
     };
-    let times = format!("{} to {}", rfc3339(began_ms), rfc3339(one.at_ms));
+    let times = format!("{} to {}", time(began_ms), time(one.at_ms));
     let why = match one.why.as_str() {
         "" => String::new(),
         why => format!("<span class=\"why\">{}</span>", xml(&door.line_of(why, WHY_MAX_CHARS))),
@@ -148,7 +146,7 @@ pub fn of_reading(report: &FleetReport, now_ms: u64, door: Door<'_>) -> String {
     let mut out = format!(
         "<h1>{title}</h1>\n<p>{}</p>\n<p class=\"quiet\">as of {}</p>\n",
         text(&report.summary()),
-        rfc3339(now_ms)
+        time(now_ms)
     );
     out.push_str("<h2>Changes</h2>\n<ul>\n");
     for row in report.rows() {

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::file::Rollout;
+use super::forms::time;
 use super::report::listed;
 use super::rollout::{Became, Next, State, Verdict, next};
 use super::waves::Group;
-use crate::health::rfc3339;
 use crate::model::text::line;
 
 /// What is waited for.
@@ -23,8 +23,8 @@ pub struct Waiting {
 impl Waiting {
     /// One sentence, and what to do.
     pub fn words(&self) -> String {
-        let until = self.until_ms.map(|at_ms| format!(" until {}", rfc3339(at_ms))).unwrap_or_default();
-        format!("{} (since {}{until})", self.what, rfc3339(self.since_ms))
+        let until = self.until_ms.map(|at_ms| format!(" until {}", time(at_ms))).unwrap_or_default();
+        format!("{} (since {}{until})", self.what, time(self.since_ms))
     }
 }
 
