@@ -578,7 +578,13 @@ fn judge(story: &mut Story, proc: &Proc) {
             .iter()
             .any(|(actor, _)| *actor != proc.number);
         let case = Case { moved_since_plan: others, ..taken };
-        taken_back(story, proc, (&line, &help), back.as_ref().ok().map(|report| &report.plan), &case);
+        taken_back(
+            story,
+            proc,
+            (&line, &help),
+            back.as_ref().ok().filter(|report| is_over(report)).map(|report| &report.plan),
+            &case,
+        );
     } else if watched.back.is_none() && exit == Exit::Failed {
         no_better(story, proc, since_ms, &events);
     }
