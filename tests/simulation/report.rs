@@ -16,7 +16,7 @@ use super::story::{Report, tell};
 use super::watched::MET;
 
 /// Number of seeds from which every row about watches is expected to be met.
-pub const ENOUGH_FOR_WATCHES: usize = 1_500;
+pub const ENOUGH_FOR_WATCHES: usize = 10_000;
 
 /// Number of seeds from which every cell of the table is expected to be filled.
 pub const ENOUGH_SEEDS: usize = 100_000;
