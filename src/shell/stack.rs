@@ -230,6 +230,7 @@ pub fn session(
         named: Default::default(),
         purpose: Purpose::Apply,
         watch_ms: None,
+        only_run: None,
     })
 }
 

@@ -262,6 +262,7 @@ impl Stack {
             named: self.named.clone(),
             purpose: self.purpose,
             watch_ms: self.watch_ms,
+            only_run: None,
         }
     }
 
