@@ -534,6 +534,7 @@ const EXCEPT: &[(Code, &str)] = &[
     (codes::RECORD_INCOMPLETE, "it takes a kill at one certain request: simulation::end"),
     (codes::LEASE_HELD, "it takes two runs at once: faults::rivals"),
     (codes::HALTED, "it takes a fleet: process::fleet"),
+    (codes::NO_ATTEMPT, "it takes a message: process::smoke"),
 ];
 
 /// Each page begins with its code and sentence, has the four parts, and is short.

@@ -32,6 +32,7 @@ mod served;
 mod shards;
 mod sharing;
 mod shells;
+mod smoke;
 mod snapshots;
 mod stores;
 mod streams;

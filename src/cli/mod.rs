@@ -29,6 +29,7 @@ mod schema;
 pub mod setup;
 mod show;
 mod sinks;
+mod smoke;
 mod status;
 mod twin;
 mod unlock;
@@ -73,6 +74,7 @@ enum Command {
     Destroy(apply::DestroyArgs),
     Status(status::Args),
     Doctor(doctor::Args),
+    Smoke(smoke::Args),
     Rollback(apply::RollbackArgs),
     Show(show::Args),
     Render(fleet::render::Args),
@@ -113,6 +115,7 @@ impl Command {
             | Command::Render(_)
             | Command::Adopt(_)
             | Command::Unlock(_)
+            | Command::Smoke(_)
             | Command::Schema(_)
             | Command::Twin(_)
             | Command::Explain(_)
@@ -206,6 +209,7 @@ pub fn main() -> u8 {
         Command::Destroy(args) => apply::destroy(&args, &mut shell),
         Command::Status(args) => status::run(&args, &mut shell),
         Command::Doctor(args) => doctor::run(&args, &mut shell),
+        Command::Smoke(args) => smoke::run(&args, &mut shell),
         Command::Rollback(args) => apply::rollback(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
         Command::Render(args) => fleet::render::run(&args, &mut shell),

@@ -615,6 +615,12 @@ fn verify(tour: &mut Tour) {
     tour.twilio(Method::Get, &format!("{sends}/{}", text(&sent, "sid")), &[]);
     tour.twilio(Method::Post, &format!("{sends}/%2B15550100000"), &[("Status", "approved")]);
     let sid = text(&service, "sid");
+    let to = "ChannelData.To=%2B15550100000&Channel=sms&Status=converted";
+    tour.twilio(
+        Method::Get,
+        &format!("verify.twilio.com/v2/Attempts?VerifyServiceSid={sid}&{to}&DateCreatedAfter=2026-11-01T00:00:00Z&PageSize=20"),
+        &[],
+    );
     tour.twilio(
         Method::Get,
         &format!("verify.twilio.com/v2/Attempts/Summary?VerifyServiceSid={sid}&DateCreatedAfter=2026-11-01T00:00:00Z"),

@@ -27,6 +27,7 @@ mod places;
 pub mod reconcile;
 pub mod reply;
 pub mod rollback;
+pub mod smoke;
 pub mod store;
 pub mod told;
 pub mod watch;

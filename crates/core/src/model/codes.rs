@@ -173,6 +173,7 @@ codes! {
     NUMBERS_MASKED = 633, "logins get no feedback, because their numbers cannot be read";
     EVENTS_LEFT_OUT = 634, "logins get no feedback, because nothing takes their events";
     STREAM_STOPPED = 635, "the log stream of the feedback does not send";
+    NO_ATTEMPT = 636, "a test message did not reach Verify";
     // What could not be read, and what the credentials may not do.
     NOT_READ = 701, "a part could not be read";
     UNREAD_BLOCKS = 702, "nothing is applied, because a part could not be read";

@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod login_path;
 pub mod manifest;
 pub mod outcome;
+pub mod phone;
 pub mod place;
 pub mod plan;
 pub mod random;

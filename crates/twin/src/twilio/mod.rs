@@ -191,6 +191,19 @@ fn query_of(operation: &str) -> &'static [&'static str] {
     match operation {
         "list_verify_templates" => &["FriendlyName", "PageSize", "Page", "PageToken"],
         "list_keys" => &["AccountSid", "PageSize", "Page", "PageToken"],
+        "list_attempts" => &[
+            "DateCreatedAfter",
+            "DateCreatedBefore",
+            "ChannelData.To",
+            "Country",
+            "Channel",
+            "VerifyServiceSid",
+            "VerificationSid",
+            "Status",
+            "PageSize",
+            "Page",
+            "PageToken",
+        ],
         "get_attempts_summary" => &[
             "VerifyServiceSid",
             "DateCreatedAfter",

@@ -41,6 +41,14 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         host: VERIFY,
         method: Method::Get,
+        pattern: "/v2/Attempts",
+        operation: "list_attempts",
+        permission: "/twilio/verify/verification-attempt/list",
+        run: attempts,
+    },
+    Route {
+        host: VERIFY,
+        method: Method::Get,
         pattern: "/v2/Attempts/Summary",
         operation: "get_attempts_summary",
         permission: "/twilio/verify/verification-attempts-summary/read",
@@ -205,23 +213,114 @@ fn update(call: &mut Call) -> Outcome {
     Ok(Reply::json(200, &verification_json(call, &one)))
 }
 
-/// The summary of attempts. Each send is an attempt; an approved verification counts one of its sends as converted.
-/// Dates are compared as ISO text, to the second.
-fn summary(call: &mut Call) -> Outcome {
-    let wanted = call.target.query("VerifyServiceSid");
-    if wanted.is_some_and(|sid| !is_sid(sid, "VA")) {
-        return Err(super::invalid("VerifyServiceSid is not a SID"));
+/// The list of attempts, the newest first. Each send is an attempt; the last send of an approved verification is the one
+/// that was converted. Price, carrier and what became of the message are not simulated.
+fn attempts(call: &mut Call) -> Outcome {
+    let within = within(call)?;
+    let query = |name: &str| call.target.query(name);
+    for (name, prefix) in [("VerifyServiceSid", "VA"), ("VerificationSid", "VE")] {
+        if query(name).is_some_and(|sid| !is_sid(sid, prefix)) {
+            return Err(super::invalid(&format!("{name} is not a SID")));
+        }
     }
-    let (after, before) = (call.target.query("DateCreatedAfter"), call.target.query("DateCreatedBefore"));
+    for (name, words) in [
+        ("Channel", &["sms", "call", "email", "whatsapp", "rbm"][..]),
+        ("Status", &["converted", "unconverted"]),
+    ] {
+        if query(name).is_some_and(|word| !words.contains(&word)) {
+            return Err(super::invalid(&format!("{name} is not valid")));
+        }
+    }
+    let fits = |name: &str, value: &str| query(name).is_none_or(|wanted| wanted == value);
+    let mut found = Vec::new();
+    for service in call.account()?.verify_services.iter().filter(|one| fits("VerifyServiceSid", &one.sid)) {
+        for one in service.verifications.iter().filter(|one| fits("VerificationSid", &one.sid)) {
+            for (at, sent_at_ms) in one.sends.iter().enumerate().filter(|(_, at_ms)| within(**at_ms)) {
+                let is_converted = one.status == "approved" && at + 1 == one.sends.len();
+                let status = if is_converted { "converted" } else { "unconverted" };
+                let country = country(&one.to);
+                if fits("ChannelData.To", &one.to)
+                    && fits("Channel", &one.channel)
+                    && fits("Status", status)
+                    && fits("Country", country.unwrap_or_default())
+                {
+                    found.push((*sent_at_ms, attempt_json(call, (&service.sid, one, at), status, country)));
+                }
+            }
+        }
+    }
+    found.sort_by_key(|(sent_at_ms, _)| std::cmp::Reverse(*sent_at_ms));
+    call.page("attempts", found.into_iter().map(|(_, attempt)| attempt).collect())
+}
+
+/// The country of a number, of the few whose code is one country's alone.
+fn country(to: &str) -> Option<&'static str> {
+    const CODES: [(&str, &str); 8] = [
+        ("+33", "FR"),
+        ("+34", "ES"),
+        ("+41", "CH"),
+        ("+43", "AT"),
+        ("+45", "DK"),
+        ("+46", "SE"),
+        ("+48", "PL"),
+        ("+49", "DE"),
+    ];
+    CODES.iter().find(|(code, _)| to.starts_with(code)).map(|(_, country)| *country)
+}
+
+fn attempt_sid(one: &Verification, at: usize) -> String {
+    format!("VL{:08x}{}", at, one.sid.get(2..26).unwrap_or_default())
+}
+
+fn attempt_json(
+    call: &Call,
+    (service, one, at): (&str, &Verification, usize),
+    conversion: &str,
+    country: Option<&str>,
+) -> Value {
+    let sid = attempt_sid(one, at);
+    let status = match one.status.as_str() {
+        "approved" => "confirmed",
+        _ if alive(one, call.now_ms) => "unconfirmed",
+        _ => "expired",
+    };
+    json!({
+        "sid": sid,
+        "account_sid": call.account_sid,
+        "service_sid": service,
+        "verification_sid": one.sid,
+        "date_created": iso_seconds(one.sends[at]),
+        "date_updated": iso_seconds(one.updated_at_ms),
+        "conversion_status": conversion,
+        "channel": one.channel,
+        "price": {"value": null, "currency": "usd"},
+        "channel_data": {"to": one.to, "status": status, "country": country, "error_code": null},
+        "url": format!("https://{VERIFY}/v2/Attempts/{sid}"),
+    })
+}
+
+/// Whether a time is in the dates that a query asks for. Dates are compared as ISO text, to the second.
+fn within<'a>(call: &Call<'a>) -> Result<impl Fn(u64) -> bool + use<'a>, Reply> {
+    let target = call.target;
+    let (after, before) = (target.query("DateCreatedAfter"), target.query("DateCreatedBefore"));
     for (name, text) in [("DateCreatedAfter", after), ("DateCreatedBefore", before)] {
         if text.is_some_and(|text| !clock::is_iso(text)) {
             return Err(super::invalid(&format!("{name} is not a date and time")));
         }
     }
-    let within = |at_ms: u64| {
+    Ok(move |at_ms: u64| {
         let at = iso_seconds(at_ms);
         after.is_none_or(|after| at.as_str() >= after) && before.is_none_or(|before| at.as_str() <= before)
-    };
+    })
+}
+
+/// The summary of attempts. Each send is an attempt; an approved verification counts one of its sends as converted.
+fn summary(call: &mut Call) -> Outcome {
+    let wanted = call.target.query("VerifyServiceSid");
+    if wanted.is_some_and(|sid| !is_sid(sid, "VA")) {
+        return Err(super::invalid("VerifyServiceSid is not a SID"));
+    }
+    let within = within(call)?;
     let (mut total, mut converted) = (0_u64, 0_u64);
     for service in
         call.account()?.verify_services.iter().filter(|one| wanted.is_none_or(|sid| one.sid == sid))
@@ -254,7 +353,7 @@ fn verification_json(call: &Call, one: &Verification) -> Value {
         .enumerate()
         .map(|(at, sent_at_ms)| {
             json!({"time": iso_seconds(*sent_at_ms), "channel": one.channel,
-                "attempt_sid": format!("VL{:08x}{}", at, one.sid.get(2..26).unwrap_or_default())})
+                "attempt_sid": attempt_sid(one, at)})
         })
         .collect();
     json!({
@@ -315,6 +414,56 @@ mod tests {
         let (_, summary) = bench.twilio(Method::Get, "verify.twilio.com/v2/Attempts/Summary", &[]);
         assert_eq!((&summary["total_attempts"], &summary["total_converted"]), (&json!(6), &json!(1)));
         assert_eq!(summary["conversion_rate_percentage"], "16.66");
+    }
+
+    #[test]
+    fn the_list_of_attempts_is_filtered_and_paged() {
+        let mut bench = Bench::new();
+        let service = service(&mut bench);
+        bench.twilio(Method::Post, &service, &[("CustomCodeEnabled", "true")]);
+        let url = format!("{service}/Verifications");
+        for (to, channel) in [("+15550100123", "sms"), ("+4915550100124", "call"), ("+4915550100124", "call")]
+        {
+            bench.twilio(Method::Post, &url, &[("To", to), ("Channel", channel), ("CustomCode", "123456")]);
+            bench.now_ms += 1_000;
+        }
+        bench.twilio(Method::Post, &format!("{url}/%2B4915550100124"), &[("Status", "approved")]);
+        let list = |bench: &mut Bench, query: &str| -> Vec<(String, String)> {
+            let (status, body) =
+                bench.twilio(Method::Get, &format!("verify.twilio.com/v2/Attempts?{query}"), &[]);
+            assert_eq!(status, 200, "{query}: {body}");
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let each = body["attempts"].as_array().cloned().unwrap_or_default();
+            each.iter().map(|one| (text(&one["channel"]), text(&one["conversion_status"]))).collect()
+        };
+        let [sms, call, converted] = [("sms", "unconverted"), ("call", "unconverted"), ("call", "converted")]
+            .map(|(channel, status)| (channel.to_owned(), status.to_owned()));
+        let sid = service.rsplit('/').next().unwrap_or_default();
+        for (query, expected) in [
+            (String::new(), vec![converted.clone(), call.clone(), sms.clone()]),
+            ("ChannelData.To=%2B15550100123".into(), vec![sms.clone()]),
+            ("Channel=call".into(), vec![converted.clone(), call.clone()]),
+            ("Status=converted".into(), vec![converted.clone()]),
+            ("Country=DE&Status=unconverted".into(), vec![call.clone()]),
+            (format!("VerifyServiceSid={sid}&PageSize=1"), vec![converted.clone()]),
+            ("DateCreatedAfter=2100-01-01T00:00:00Z".into(), vec![]),
+        ] {
+            assert_eq!(list(&mut bench, &query), expected, "{query}");
+        }
+        for wrong in
+            ["Channel=fax", "Status=open", "VerifyServiceSid=1", "DateCreatedAfter=yesterday", "To=1"]
+        {
+            let (status, _) =
+                bench.twilio(Method::Get, &format!("verify.twilio.com/v2/Attempts?{wrong}"), &[]);
+            assert_eq!(status, 400, "{wrong}");
+        }
+        let (_, page) = bench.twilio(Method::Get, "verify.twilio.com/v2/Attempts?PageSize=2", &[]);
+        let next = page["meta"]["next_page_url"]
+            .as_str()
+            .unwrap_or_default()
+            .trim_start_matches("https://")
+            .to_owned();
+        assert_eq!(bench.twilio(Method::Get, &next, &[]).1["attempts"].as_array().map(Vec::len), Some(1));
     }
 
     #[test]
