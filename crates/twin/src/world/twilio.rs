@@ -197,6 +197,9 @@ pub struct Verification {
     pub updated_at_ms: u64,
     /// Times of the sends (Unix ms).
     pub sends: Vec<u64>,
+    /// The code that the last send has said, as far as the sender named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
