@@ -15,7 +15,7 @@ mod simulation;
 use std::process::ExitCode;
 
 use simulation::fleets;
-use simulation::report::{ENOUGH_SEEDS, replay, table, tell_all};
+use simulation::report::{ENOUGH_SEEDS, replay, table, tell_all, unmet};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -68,7 +68,9 @@ fn main() -> ExitCode {
         println!("FAILED --seed {seed}: {what}");
     }
     println!("{} failed", sum.failures.len());
-    let hollow = sum.seeds >= ENOUGH_SEEDS && !empty.is_empty();
+    let mut empty = if sum.seeds >= ENOUGH_SEEDS { empty } else { Vec::new() };
+    empty.extend(unmet(&sum));
+    let hollow = !empty.is_empty() && laws.is_empty();
     if hollow {
         println!("empty cells: {}", empty.join(", "));
     }

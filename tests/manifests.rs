@@ -14,12 +14,11 @@ use lockstep::kinds;
 use lockstep::manifest;
 use lockstep::model::field::{Type, flat};
 use lockstep::shell::in_process::Stop;
-use lockstep::twin::checkers::{PhoneProblem, locked_out, phone_problems};
 use serde_json::Value as Json;
 
-use crate::fields::bed::{Bed, Remote, assert_same, valid};
+use crate::fields::bed::{Bed, Remote, assert_same, nobody_is_harmed, valid};
 use crate::fields::destroy;
-use crate::support::{DOMAIN, tables};
+use crate::support::tables;
 
 const QUICKSTART: &str = include_str!("../manifests/quickstart.yaml");
 const MINIMAL: &str = include_str!("../manifests/minimal.yaml");
@@ -49,18 +48,6 @@ fn every_manifest_names_its_schema() {
 /// A bed whose environment has a value for every variable of the manifest.
 fn bed(text: &str) -> Bed {
     Bed::new(valid(text, &[]))
-}
-
-/// Asserts what must hold at every moment, even if the run is never resumed.
-fn nobody_is_harmed(bed: &Bed, story: &str) {
-    bed.with_twin(|twin| {
-        assert!(!locked_out(&twin.world, DOMAIN), "{story}: locked out");
-        // A factor without a message type is the state between two requests: nothing is sent, and nothing fails.
-        let problems = phone_problems(&twin.world, DOMAIN);
-        let harm: Vec<&PhoneProblem> =
-            problems.iter().filter(|problem| **problem != PhoneProblem::NoMessageTypes).collect();
-        assert!(harm.is_empty() || harm == [&PhoneProblem::NoFeedback], "{story}: {harm:?}");
-    });
 }
 
 #[test]

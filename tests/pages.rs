@@ -516,11 +516,10 @@ fn pages() -> Vec<(&'static Code, String)> {
 /// Codes whose page has no example that runs, and why.
 const EXCEPT: &[(Code, &str)] = &[
     (codes::EARLIER_BUILD, "only a plan file of an earlier version has it: tests/plans"),
-    (codes::RECORD_INCOMPLETE, "it takes a kill at one certain request: simulation::end"),
     (codes::LEASE_LOST, "it takes two runs at once: faults::rivals"),
     (codes::RECORD_MOVED, "it takes two runs at once: faults::files"),
+    (codes::RECORD_INCOMPLETE, "it takes a kill at one certain request: simulation::end"),
     (codes::LEASE_HELD, "it takes two runs at once: faults::rivals"),
-    (codes::ACROSS_UNIFIED, "it takes a migration: faults::rollback"),
     (codes::HALTED, "it takes a fleet: process::fleet"),
 ];
 

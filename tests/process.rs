@@ -25,6 +25,7 @@ mod readers;
 mod reviewed;
 mod rivals;
 mod rollback;
+mod running;
 mod saved_plans;
 mod secrets;
 mod served;

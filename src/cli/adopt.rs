@@ -10,6 +10,7 @@ use super::error::{Error, Result};
 use super::exit::Exit;
 use super::init::{checked, schema_line};
 use super::loading::Loaded;
+use super::outputs::{create, free, new_file};
 use super::plan::unread;
 use super::setup::{Ready, Shell, Start, connect, without};
 use super::sinks::{Audit, listen};
@@ -19,7 +20,7 @@ use crate::kinds::adopting::{Ask, Wish};
 use crate::manifest::Missing;
 use crate::model::call::Failed;
 use crate::model::text::{line_of, shell_word};
-use crate::shell::files::{self, Folder, ManifestFile};
+use crate::shell::files::{self, ManifestFile};
 use crate::shell::terminal::Say;
 
 /// Largest Terraform state that is read; a large one has a few megabytes.
@@ -32,7 +33,8 @@ const STATE_LIMIT_BYTES: u64 = 32 * 1024 * 1024;
 /// TWILIO_ACCOUNT_SID, and TWILIO_API_KEY with TWILIO_API_SECRET, or TWILIO_AUTH_TOKEN.
 ///
 /// With `--tenants` it reads every tenant of a table, and writes a fleet file, a base with what most have in common, and
-/// overlays with the rest. The variables of each tenant end in its name: AUTH0_CLIENT_ID_ACME_DEV for acme-dev.
+/// overlays with the rest. The variables of each tenant end in its name: AUTH0_CLIENT_ID_ACME_DEV for acme-dev. A Verify
+/// service or a Function that serves several of them is managed by the first one, and the others take it from there.
 ///
 /// Example: lockstep adopt --twin=world.json --stack acme-login --out adopted.yaml
 #[derive(clap::Args)]
@@ -46,14 +48,18 @@ pub struct Args {
     /// The Verify service that sends the codes, if the account has several; or none
     #[arg(long, value_name = "SID")]
     verify_service: Option<String>,
+    /// The Verify service that sends the codes and that others manage: the manifest uses it and never changes it
+    #[arg(long, value_name = "SID", conflicts_with = "verify_service")]
+    use_verify_service: Option<String>,
     /// The Action that sends the codes, if the tenant has several: its name or id; or none
     #[arg(long, value_name = "NAME")]
     action: Option<String>,
     /// Take ids from this Terraform state (format 4, or of `terraform show -json`) and say how it hands over
     #[arg(long, value_name = "FILE")]
     terraform_state: Option<PathBuf>,
-    /// Write a fleet of the tenants in this table: name, domain, account_sid, and where needed verify_service, action
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["verify_service", "action", "terraform_state"])]
+    /// Write a fleet of the tenants in this table: name, domain, account_sid, and where needed verify_service or
+    /// use_verify_service, action
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["verify_service", "use_verify_service", "action", "terraform_state"])]
     tenants: Option<PathBuf>,
     #[command(flatten)]
     connect: ConnectArgs,
@@ -65,7 +71,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     }
     let state = args.terraform_state.as_deref().map(read_state).transpose()?;
     let stem = stem(&args.out)?;
-    let folder = writable(&args.out)?;
+    let folder = new_file("adopt", &args.out)?;
     let by_token = is_set("TWILIO_AUTH_TOKEN") && !is_set("TWILIO_API_KEY");
     let mut head = Head {
         stack: args.stack.clone(),
@@ -98,7 +104,9 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     ready.stack.session.tenant.clone_into(&mut head.tenant);
     ready.stack.session.account.clone_into(&mut head.account);
     let wish = Wish {
-        verify_service: args.verify_service.clone(),
+        verify_service: args.use_verify_service.clone().or_else(|| args.verify_service.clone()),
+        uses_service: args.use_verify_service.is_some(),
+        uses_function: false,
         action: args.action.clone(),
         ids: state.as_ref().map(State::ids).unwrap_or_default(),
     };
@@ -116,17 +124,6 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     tell(args, &adopted, handed.as_ref(), &written, shell);
     ready.close()?;
     Ok(Exit::Done)
-}
-
-/// The folder of the file that is going to be written, if it can be.
-fn writable(out: &Path) -> Result<Folder> {
-    free(out)?;
-    let refused = |problem| Error::usage(format!("--out {}: {problem}", out.display()));
-    let folder =
-        Folder::of(out).map_err(|problem| refused(problem).help("name a file in a folder that is there"))?;
-    files::would_write(out)
-        .map_err(|problem| refused(problem).help("name a file in a folder where you can write"))?;
-    Ok(folder)
 }
 
 fn is_set(name: &str) -> bool {
@@ -174,22 +171,6 @@ fn stem(out: &Path) -> Result<String> {
     Ok(stem.chars().map(plain).collect())
 }
 
-/// Refuses a path at which anything is, even a link that leads nowhere.
-fn free(path: &Path) -> Result<()> {
-    match path.symlink_metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => {
-            Err(Error::usage(format!("{} cannot be written: {error}", path.display()))
-                .help("name another file"))
-        }
-        Ok(_) => Err(Error::usage(format!(
-            "{} is there already, and adopt replaces no file; nothing was written",
-            path.display()
-        ))
-        .help("name another file with --out, or move that one away")),
-    }
-}
-
 /// Writes all files or none.
 fn write(out: &Path, text: &str, beside: &BTreeMap<String, String>) -> Result<Vec<PathBuf>> {
     let folder = out.parent().unwrap_or(Path::new(""));
@@ -197,15 +178,13 @@ fn write(out: &Path, text: &str, beside: &BTreeMap<String, String>) -> Result<Ve
         beside.iter().map(|(name, code)| (folder.join(name), code.as_str())).collect();
     all.insert(out.to_owned(), text);
     for path in all.keys() {
-        free(path)?;
+        free("adopt", path)?;
     }
     let mut written: Vec<PathBuf> = Vec::new();
     for (path, text) in &all {
-        // A file that appears meanwhile is not replaced either.
-        if let Err(problem) = files::create_atomic(path, text.as_bytes()) {
+        if let Err(error) = create("adopt", path, text) {
             written.iter().for_each(|path| drop(std::fs::remove_file(path)));
-            let wrong = format!("{}: {problem}; nothing was written", path.display());
-            return Err(Error::internal(wrong).help("name another file with --out"));
+            return Err(error);
         }
         written.push(path.clone());
     }

@@ -1,5 +1,6 @@
 //! `lockstep apply`, `lockstep destroy` and `lockstep rollback`: carry out a plan.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -141,8 +142,13 @@ fn carry_out(
         ))
         .help("use `lockstep rollout`; the manifest of one tenant is what `lockstep render --plain` shows"));
     }
-    if does == Does::Destroy && super::fleet::is_fleet(manifest.path()) && !manifest.tenants.is_empty() {
-        super::fleet::hubs::refuse_destroy(manifest, shell)?;
+    let mut handed_on = BTreeMap::new();
+    if super::fleet::is_fleet(manifest.path()) && !manifest.tenants.is_empty() {
+        match does {
+            Does::Destroy => super::fleet::hubs::refuse_destroy(manifest, shell)?,
+            Does::Rollback => handed_on = super::fleet::hubs::handed_on(manifest, shell)?,
+            Does::Apply { .. } => {}
+        }
     }
     let written = common.written();
     let read: Vec<_> = common.reviewed.plan.iter().map(|path| ("the saved plan", path.as_path())).collect();
@@ -162,6 +168,7 @@ fn carry_out(
     let session = &mut ready.stack.session;
     session.destroy = does == Does::Destroy;
     session.rollback = does == Does::Rollback;
+    session.handed_on = handed_on;
     session.allow_delete = matches!(does, Does::Destroy | Does::Apply { allow_delete: true });
     session.named = common.delete.iter().cloned().collect();
     session.watch_ms = watch.map(|watch| u64::try_from(watch.as_millis()).unwrap_or(u64::MAX));
@@ -185,7 +192,9 @@ fn reconcile(common: &Common, reviewed: Reviewed, ready: &mut Ready<'_>, shell: 
             report.map(|report| Run { report: Some(report), watched: None })
         }
     };
-    let Run { report, watched } = run.map_err(|failed| no_plan(ready, &failed))?;
+    let run = run.map_err(|failed| no_plan(ready, &failed))?;
+    let exit = exit_of(&run);
+    let Run { report, watched } = run;
     let watched = watched.map(of_watch);
     // An earlier run had to be taken back first, so nothing of this manifest was applied.
     let Some(Report { plan, outcome }) = report else {
@@ -247,17 +256,11 @@ fn reconcile(common: &Common, reviewed: Reviewed, ready: &mut Ready<'_>, shell: 
     {
         without_ledger(shell, ready);
     }
-    Ok(match outcome.ended {
-        Ended::Done => watched.map_or(Exit::Done, |watched| exit_of(watched.health.verdict)),
-        Ended::LeaseHeld(_) => Exit::LeaseHeld,
-        Ended::Stale(_) => Exit::Stale,
-        Ended::Misnamed(_) => Exit::Usage,
-        Ended::Failed(_) | Ended::Stopped | Ended::Moved | Ended::NotConfirmed(_) => Exit::Failed,
-    })
+    Ok(exit)
 }
 
 /// What a watch saw and did, for the report.
-fn of_watch(watched: watch::Watched) -> Watched {
+pub fn of_watch(watched: watch::Watched) -> Watched {
     let back = watched.back.map(|back| match back {
         Ok(Report { plan, outcome }) => {
             let (ended, why) = outcome.ended.words();
@@ -280,13 +283,19 @@ fn of_watch(watched: watch::Watched) -> Watched {
     Watched { health: watched.health, back }
 }
 
-/// The exit code of a run that was watched. No events are no success.
-fn exit_of(verdict: Verdict) -> Exit {
-    match verdict {
-        Verdict::Healthy => Exit::Done,
-        Verdict::Failing => Exit::Failed,
-        Verdict::NotRead => Exit::Incomplete,
-        Verdict::TooFew => Exit::FindingsOnly,
+/// The exit code of a run, watched or not. No events are no success.
+pub fn exit_of(run: &Run) -> Exit {
+    // An earlier run was taken back, and nothing else was done.
+    let Some(report) = &run.report else { return Exit::Failed };
+    match (&report.outcome.ended, run.watched.as_ref().map(|watched| watched.health.verdict)) {
+        (Ended::Done, None | Some(Verdict::Healthy)) => Exit::Done,
+        (Ended::Done, Some(Verdict::Failing)) => Exit::Failed,
+        (Ended::Done, Some(Verdict::NotRead)) => Exit::Incomplete,
+        (Ended::Done, Some(Verdict::TooFew)) => Exit::FindingsOnly,
+        (Ended::LeaseHeld(_), _) => Exit::LeaseHeld,
+        (Ended::Stale(_), _) => Exit::Stale,
+        (Ended::Misnamed(_), _) => Exit::Usage,
+        (Ended::Failed(_) | Ended::Stopped | Ended::Moved | Ended::NotConfirmed(_), _) => Exit::Failed,
     }
 }
 

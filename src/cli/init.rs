@@ -6,6 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::error::{Error, Result};
 use super::exit::Exit;
+use super::outputs::{create, new_file};
 use super::setup::Shell;
 use crate::diag::{Diagnostic, Severity};
 use crate::kinds;
@@ -14,7 +15,6 @@ use crate::manifest::{self, FileError, Missing, Parsed, Sources, schema};
 use crate::model::text::{line, shell_word};
 use crate::plan::desired::tables;
 use crate::plan::render::column;
-use crate::shell::files::{FileProblem, create_atomic};
 
 /// Write a commented manifest to start from
 ///
@@ -31,6 +31,9 @@ pub struct Args {
     /// The name in the messages [default: Acme]
     #[arg(long, value_name = "NAME")]
     brand: Option<String>,
+    /// The Verify service that others manage and that sends the codes: this stack only uses it [default: a new one]
+    #[arg(long, value_name = "SID", conflicts_with = "brand")]
+    use_verify_service: Option<String>,
     /// How the tenant sends: legacy is for one from before March 2025 [default: unified]
     #[arg(long, value_name = "MODE", value_parser = words(["unified", "legacy"], delivery))]
     delivery: Option<Delivery>,
@@ -54,42 +57,60 @@ struct Question {
     text: &'static str,
     /// What Enter answers.
     usual: &'static str,
+    /// Whether it is asked after the answers so far.
+    applies: fn(&Choices) -> bool,
     take: fn(&mut Choices, &str) -> Result<(), String>,
 }
 
 /// What is asked at the terminal, in this order.
-const QUESTIONS: [Question; 6] = [
+const QUESTIONS: [Question; 7] = [
     Question {
         text: "Name of the stack, unique in the tenant",
         usual: "acme-login",
+        applies: always,
         take: |choices, text| take(&mut choices.stack, Ok(text.to_owned())),
+    },
+    Question {
+        text: "The Verify service: new, or the SID (VA…) of one that others manage",
+        usual: "new",
+        applies: always,
+        take: |choices, text| take(&mut choices.uses_service, Ok((text != "new").then(|| text.to_owned()))),
     },
     Question {
         text: "Your brand, the name in the messages",
         usual: "Acme",
+        applies: |choices| choices.uses_service.is_none(),
         take: |choices, text| take(&mut choices.brand, Ok(text.to_owned())),
     },
     Question {
         text: "Delivery: unified, or legacy for a tenant from before March 2025",
         usual: "unified",
+        applies: always,
         take: |choices, text| take(&mut choices.delivery, delivery(text)),
     },
     Question {
         text: "How a code may travel: sms, voice or both",
         usual: "both",
+        applies: always,
         take: |choices, text| take(&mut choices.channels, channels(text)),
     },
     Question {
         text: "What tells Verify which codes were used: function (a Twilio Function), the URL of a receiver of yours, none",
         usual: "function",
+        applies: always,
         take: |choices, text| take(&mut choices.receiver, receiver(text)),
     },
     Question {
         text: "Which logins need a second factor: all, rules (by role, application and so on), later",
         usual: "later",
+        applies: always,
         take: |choices, text| take(&mut choices.mfa, mfa(text)),
     },
 ];
+
+fn always(_: &Choices) -> bool {
+    true
+}
 
 fn take<T>(choice: &mut T, answer: Result<T, String>) -> Result<(), String> {
     answer.map(|answer| *choice = answer)
@@ -143,8 +164,8 @@ fn mfa(text: &str) -> Result<Mfa, String> {
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let to_stdout = args.out == Path::new("-");
     let file = if to_stdout { "lockstep.yaml".to_owned() } else { args.out.display().to_string() };
-    if !to_stdout && args.out.symlink_metadata().is_ok() {
-        return Err(taken(&file));
+    if !to_stdout {
+        new_file("init", &args.out)?;
     }
     let choices = match args.decide() || !shell.say.terminals().can_ask() {
         true => args.choices(),
@@ -156,10 +177,10 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     if to_stdout {
         shell.say.out(&text);
     } else {
-        create_atomic(&args.out, text.as_bytes()).map_err(|problem| unwritten(&file, problem))?;
+        create("init", &args.out, &text)?;
         shell.say.out_one_line(format!("{file}: written"));
     }
-    let next = next_moves(&parsed, &file);
+    let next = next_moves(&parsed, &file, choices.uses_service.is_none());
     match to_stdout {
         true => shell.say.err(&next),
         false => shell.say.out(&next),
@@ -170,9 +191,10 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
 impl Args {
     /// Whether an option decides, so that nobody is asked.
     fn decide(&self) -> bool {
-        let Args { stack, brand, delivery, channels, receiver, mfa, out: _ } = self;
+        let Args { stack, brand, use_verify_service, delivery, channels, receiver, mfa, out: _ } = self;
         stack.is_some()
             || brand.is_some()
+            || use_verify_service.is_some()
             || delivery.is_some()
             || channels.is_some()
             || receiver.is_some()
@@ -184,6 +206,7 @@ impl Args {
         Choices {
             stack: self.stack.clone().unwrap_or(usual.stack),
             brand: self.brand.clone().unwrap_or(usual.brand),
+            uses_service: self.use_verify_service.clone(),
             delivery: self.delivery.unwrap_or(usual.delivery),
             channels: self.channels.unwrap_or(usual.channels),
             receiver: self.receiver.clone().unwrap_or(usual.receiver),
@@ -196,7 +219,10 @@ impl Args {
 fn asked(file: &str, shell: &mut Shell) -> Option<Choices> {
     let signals = shell.signals.clone();
     let mut choices = Choices::default();
-    for Question { text, usual, take } in QUESTIONS {
+    for Question { text, usual, applies, take } in QUESTIONS {
+        if !applies(&choices) {
+            continue;
+        }
         loop {
             let typed = shell.say.ask_word(&format!("{text} [{usual}]:"), &signals).ok()?;
             let mut next = choices.clone();
@@ -227,8 +253,8 @@ pub fn checked(file: &str, text: &str) -> Result<Parsed, (String, String)> {
     wrong(&examined.diagnostics).map_or(Ok(parsed), Err)
 }
 
-/// What is to be done with the manifest.
-fn next_moves(parsed: &Parsed, file: &str) -> String {
+/// What is to be done with the manifest. `is_whole`: it needs nothing that others have to make first.
+fn next_moves(parsed: &Parsed, file: &str, is_whole: bool) -> String {
     let variables = starter::variables(parsed);
     let width = column(variables.iter().map(|(name, _)| name.as_str()));
     let mut out = "\nTo set in the environment before `lockstep plan`:\n".to_owned();
@@ -236,11 +262,9 @@ fn next_moves(parsed: &Parsed, file: &str) -> String {
         out.push_str(&line(&format!("  {name:<width$} {meaning}")));
         out.push('\n');
     }
-    let last = [
-        format!("To try it without accounts: lockstep apply {} --twin", shell_word(file)),
-        schema_line(Path::new(file)),
-    ];
-    last.iter().for_each(|text| out.push_str(&(line(text) + "\n")));
+    let twin = format!("To try it without accounts: lockstep apply {} --twin", shell_word(file));
+    let last = is_whole.then_some(twin).into_iter().chain([schema_line(Path::new(file))]);
+    last.for_each(|text| out.push_str(&(line(&text) + "\n")));
     out
 }
 
@@ -251,20 +275,6 @@ pub fn schema_line(manifest: &Path) -> String {
         "For an editor that explains and checks each key: lockstep schema manifest > {}",
         shell_word(&path)
     )
-}
-
-fn taken(file: &str) -> Error {
-    let wrong = Error::internal(format!("{file} is there already, and it was left as it is"));
-    wrong.help("choose another name with --out FILE, or move the file away")
-}
-
-fn unwritten(file: &str, problem: FileProblem) -> Error {
-    let help = match &problem {
-        FileProblem::Exists => return taken(file),
-        FileProblem::NotFound => "make its folder first, or choose another one with --out FILE",
-        _ => "choose another name with --out FILE",
-    };
-    Error::internal(format!("{file}: {problem}")).help(help)
 }
 
 /// Sources without any value: the manifest is the same on every machine.
@@ -294,6 +304,7 @@ mod tests {
         let mut choices = Choices {
             stack: String::new(),
             brand: String::new(),
+            uses_service: Some("VA".to_owned()),
             delivery: Delivery::Legacy,
             channels: Channels { sms: false, voice: false },
             receiver: Receiver::Nobody,

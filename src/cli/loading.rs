@@ -10,7 +10,7 @@ use super::error::{Error, Result};
 use super::outputs::admit_unparsed;
 use super::setup::Shell;
 use super::{drawing, fleet, mistaken};
-use crate::diag::{Diagnostic, Severity};
+use crate::diag::{self, Diagnostic, Severity};
 use crate::kinds;
 use crate::manifest::{self, FileError, Missing, Parsed, Source, Sources};
 use crate::model::manifest::Manifest;
@@ -60,9 +60,8 @@ pub fn tell(diagnostics: &[Diagnostic], source: &Arc<Source>, shell: &mut Shell)
     if !diagnostics.is_empty() {
         drawing::draw(diagnostics, source, shell);
     }
-    let errors = diagnostics.iter().filter(|d| d.problem.severity == Severity::Error).count();
-    if errors > 0 {
-        let words = format!("{errors} error{} in the manifest", if errors == 1 { "" } else { "s" });
+    if let Some(errors) = diag::errors(diagnostics) {
+        let words = format!("{errors} in the manifest");
         shell.say.err_line(&words);
         shell.refused = Some(words);
     }

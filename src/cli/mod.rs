@@ -36,6 +36,7 @@ mod validate;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+pub use apply::{exit_of, of_watch};
 use error::Error;
 pub use exit::Exit;
 use reports::Reports;

@@ -8,7 +8,7 @@ use super::loading::Loaded;
 use super::reports::Reports;
 use super::setup::Shell;
 use crate::manifest;
-use crate::shell::files;
+use crate::shell::files::{self, FileProblem, Folder};
 
 /// A file that a command writes: the option that names it, and its path.
 pub type Written<'a> = (&'static str, &'a Path);
@@ -49,7 +49,9 @@ pub fn admit(
     all_read.extend(ca_file.map(|path| ("the file of --ca-file", path)));
     all_read.extend(read);
     apart(&all(&shell.reports, connect, written), &all_read)?;
-    for (option, path) in shell.reports.files() {
+    // What is replaced as a whole at the end; --audit only grows, and a plan writes no ledger.
+    let replaced = |(option, _): &Written<'_>| !["--audit", "--ledger"].contains(option);
+    for (option, path) in all(&shell.reports, connect, written).into_iter().filter(replaced) {
         files::would_write(path).map_err(|problem| {
             Error::usage(format!("{option} {}: {problem}", path.display()))
                 .help("name a file in a folder where you can write")
@@ -85,6 +87,43 @@ pub fn admit_unparsed(shell: &mut Shell, text: &str) {
             "{option} {path} is not written: the manifest may name this file, and it cannot be parsed"
         )));
     }
+}
+
+/// The folder of a new file that `init` or `adopt` is going to write, if it can be.
+pub fn new_file(command: &str, out: &Path) -> Result<Folder> {
+    free(command, out)?;
+    let refused =
+        |problem, help: &str| Error::usage(format!("--out {}: {problem}", out.display())).help(help);
+    let folder = Folder::of(out)
+        .map_err(|problem| refused(problem, "make its folder first, or name another file with --out"))?;
+    files::would_write(out)
+        .map_err(|problem| refused(problem, "name a file in a folder where you can write"))?;
+    Ok(folder)
+}
+
+/// Refuses a path at which anything is, even a link that leads nowhere.
+pub fn free(command: &str, path: &Path) -> Result<()> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::usage(format!("{} cannot be written: {error}", path.display()))
+            .help("name another file with --out")),
+        Ok(_) => Err(taken(command, path)),
+    }
+}
+
+/// Writes a new file, for everybody to read. A file that appeared meanwhile is not replaced either.
+pub fn create(command: &str, path: &Path, text: &str) -> Result<()> {
+    files::create_atomic(path, text.as_bytes()).map_err(|problem| match problem {
+        FileProblem::Exists => taken(command, path),
+        problem => Error::internal(format!("{}: {problem}; nothing was written", path.display()))
+            .help("name another file with --out"),
+    })
+}
+
+fn taken(command: &str, path: &Path) -> Error {
+    let path = path.display();
+    let wrong = format!("{path} is there already, and {command} replaces no file; nothing was written");
+    Error::usage(wrong).help("name another file with --out, or move that one away")
 }
 
 /// All files that the command writes.

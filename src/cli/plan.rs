@@ -127,6 +127,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
 fn of_fleet(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let unfit = [
         (args.out.is_some(), "--out"),
+        (args.rollback, "--rollback"),
         (args.missing_as_unknown, "--missing-as-unknown"),
         (args.explain.is_some(), "--explain"),
         (!args.delete.is_empty(), "--delete"),

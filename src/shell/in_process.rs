@@ -39,8 +39,10 @@ pub trait Simulator {
     fn handle(&mut self, request: &ApiRequest, now_ms: u64) -> Handled;
 
     /// Hears that it is so late, before anything else happens in this process. A test may hold the process until the
-    /// others are that late too.
-    fn passed(&mut self, _now_ms: u64) {}
+    /// others are that late too. Returns the time that it is then, which is later after the process stood still.
+    fn passed(&mut self, now_ms: u64) -> u64 {
+        now_ms
+    }
 
     /// The last time of the world (ms since the Unix epoch); a server of the world must not start earlier. Zero: any
     /// start will do.
@@ -278,7 +280,7 @@ impl InProcess {
                     idle_jumps = 0;
                     if let Some((_, (call, answer))) = self.under_way.pop_first() {
                         self.now_ms = self.now_ms.max(arrives_ms);
-                        self.world.borrow_mut().passed(self.now_ms);
+                        self.now_ms = self.world.borrow_mut().passed(self.now_ms);
                         engine.handle_input(Input::Answer(call, answer), self.now_ms);
                         if self.last_call == Some(call) {
                             return Ended::Killed;
@@ -291,7 +293,7 @@ impl InProcess {
                         return Ended::Stuck(format!("{IDLE_JUMPS_MAX} waits without a request in between"));
                     }
                     self.now_ms = self.now_ms.max(wanted_ms);
-                    self.world.borrow_mut().passed(self.now_ms);
+                    self.now_ms = self.world.borrow_mut().passed(self.now_ms);
                     engine.handle_input(Input::Tick, self.now_ms);
                 }
                 (_, None) => return Ended::Stuck("the engine is idle, no answer is under way".into()),

@@ -159,6 +159,11 @@ impl Records {
         Records { store, key: Key::new(key), run, last: None, keeps: false }
     }
 
+    /// What tells this run from every other.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
     /// The last record, and the one before it as a check of the chain. `None`: there is none.
     ///
     /// # Errors
@@ -334,6 +339,24 @@ mod tests {
         append(&mut open(&other, "key"), 9).expect("written");
         std::fs::copy(other.path().join("acme/00000001.json"), folder.path().join("acme/00000001.json"))
             .expect("copied");
+        assert!(matches!(open(&folder, "key").load(), Err(RecordProblem::Broken(_))));
+    }
+
+    /// Nobody can tell that the newest record was deleted. One before it is missed.
+    #[test]
+    fn a_deleted_record_is_missed_or_leaves_the_state_before_it() {
+        let folder = TestFolder::new();
+        let mut records = open(&folder, "key");
+        for at_ms in [1, 2, 3] {
+            append(&mut records, at_ms).expect("written");
+        }
+        let path = |number: u64| folder.path().join(format!("acme/{number:08}.json"));
+        let newest = std::fs::read(path(3)).expect("there");
+        std::fs::remove_file(path(3)).expect("there");
+        let last = open(&folder, "key").load().expect("verifies").expect("there");
+        assert_eq!((last.number, last.state.began_ms), (2, 2));
+        std::fs::write(path(3), newest).expect("back");
+        std::fs::remove_file(path(2)).expect("there");
         assert!(matches!(open(&folder, "key").load(), Err(RecordProblem::Broken(_))));
     }
 

@@ -225,10 +225,12 @@ pub fn session(
         revision: settings.revision.clone(),
         destroy: false,
         rollback: false,
+        handed_on: Default::default(),
         allow_delete: false,
         named: Default::default(),
         purpose: Purpose::Apply,
         watch_ms: None,
+        only_run: None,
     })
 }
 

@@ -121,6 +121,37 @@ fn of_several_candidates_one_has_to_be_named() {
     assert!(folder.read("a.yml").contains(&format!("sid: {other}")));
 }
 
+/// A service of others is named and not managed: nothing else of it is in the manifest.
+#[test]
+fn a_service_of_others_is_used() {
+    let mut sid = String::new();
+    let (folder, _) = folder(|twin| {
+        sid.clone_from(&twin.world.account_mut(ACCOUNT).verify_services[0].sid);
+    });
+    run(&folder, &["--use-verify-service", &sid, "--verify-service", &sid]).expect(64);
+    let asked = run(&folder, &["--use-verify-service", "VA1"]).expect(64);
+    assert!(asked.err.contains(&format!("--use-verify-service {sid}")), "{}", asked.err);
+    run(&folder, &["--use-verify-service", &sid, "--stack", "acme"]).expect(0);
+    let text = folder.read("lockstep.yaml");
+    let section: Vec<&str> = text.split("\nverify_service:\n").nth(1).expect("a section").lines().collect();
+    assert!(section[0].starts_with(&format!("  use: {sid}")), "{text}");
+    assert!(section[1].trim().is_empty() || section[1].trim_start().starts_with('#'), "{text}");
+    assert!(text.contains("TWILIO_VERIFY_SID: ${verify_service.sid}"), "{text}");
+    let plan = |args: &[&str]| {
+        lockstep(&["plan", "--twin=world.json", "--output", "json"])
+            .args(args)
+            .folder(&folder)
+            .envs(&env())
+            .run()
+    };
+    let plan = plan(&[]).expect(0).json();
+    assert_eq!(plan["plan"]["steps"], serde_json::json!([]), "{plan}");
+    let resources = plan["plan"]["resources"].as_array().expect("resources");
+    let service = resources.iter().find(|one| one["address"] == "verify_service").expect("the service");
+    assert_eq!(service["verb"], "no_op", "{service}");
+    assert!(service["taken_over"].is_null(), "{service}");
+}
+
 #[test]
 fn states_of_another_form_are_refused_before_any_request() {
     let (folder, world) = folder(|_| {});

@@ -11,6 +11,7 @@ use lockstep::manifest::{self, FileError, Missing, Sources};
 use lockstep::model::manifest::Manifest;
 use lockstep::plan::desired;
 use lockstep::shell::in_process::Stop;
+use lockstep::twin::checkers::{PhoneProblem, locked_out, phone_problems};
 use lockstep::twin::world::{
     Action, FunctionBuild, FunctionVersion, LogStream, PhoneTemplate, ServerlessService, Variable,
     VerifyService, VerifyTemplate,
@@ -819,3 +820,15 @@ fn compare(place: &str, before: &Json, after: &Json, out: &mut Vec<String>) {
 
 /// A change of a world, which several rows can share.
 pub type Tamper = Rc<dyn Fn(&mut Twin, u64)>;
+
+/// Asserts what must hold at every moment, even if the run is never resumed.
+pub fn nobody_is_harmed(bed: &Bed, story: &str) {
+    bed.with_twin(|twin| {
+        assert!(!locked_out(&twin.world, DOMAIN), "{story}: locked out");
+        // A factor without a message type is the state between two requests: nothing is sent, and nothing fails.
+        let problems = phone_problems(&twin.world, DOMAIN);
+        let harm: Vec<&PhoneProblem> =
+            problems.iter().filter(|problem| **problem != PhoneProblem::NoMessageTypes).collect();
+        assert!(harm.is_empty() || harm == [&PhoneProblem::NoFeedback], "{story}: {harm:?}");
+    });
+}

@@ -6,11 +6,12 @@ use lockstep::model::manifest::Manifest;
 use lockstep::model::plan::{Level, Plan};
 use lockstep::shell::in_process::Stop;
 use lockstep::twin::Twin;
-use lockstep::twin::checkers::{PhoneProblem, locked_out, phone_problems};
 use serde_json::{Value as Json, json};
 
-use super::bed::{Bed, FULL, action, applied_full, applied_of, edit, manifest, service, valid, variable};
-use crate::support::{ACCOUNT, DOMAIN};
+use super::bed::{
+    Bed, FULL, action, applied_full, applied_of, edit, manifest, nobody_is_harmed, service, valid, variable,
+};
+use crate::support::ACCOUNT;
 
 /// The quickstart with a Function of its own.
 fn stack() -> String {
@@ -60,16 +61,6 @@ fn sends_through(bed: &Bed) -> [String; 2] {
 fn found(plan: &Plan, level: Level) -> Vec<(Code, String)> {
     let all = plan.findings.iter().filter(|one| one.level == level && one.address == "verify_service");
     all.map(|one| (one.code, one.text.clone())).collect()
-}
-
-fn nobody_is_harmed(bed: &Bed, story: &str) {
-    bed.with_twin(|twin| {
-        assert!(!locked_out(&twin.world, DOMAIN), "{story}: locked out");
-        let problems = phone_problems(&twin.world, DOMAIN);
-        let harm: Vec<&PhoneProblem> =
-            problems.iter().filter(|problem| **problem != PhoneProblem::NoMessageTypes).collect();
-        assert!(harm.is_empty() || harm == [&PhoneProblem::NoFeedback], "{story}: {harm:?}");
-    });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use lockstep::manifest::starter::{Channels, Choices, Delivery, Mfa, Receiver, te
 
 use super::lab::{Folder, QUICKSTART, lockstep};
 use crate::fields::bed::{Bed, valid};
-use crate::support::tables;
+use crate::support::{env, tables};
 
 const CHANNELS: [&str; 3] = ["sms", "voice", "sms,voice"];
 const RECEIVERS: [&str; 4] = ["function", "url", "none", "https://feedback.acme.example/auth0-logs"];
@@ -59,7 +59,7 @@ fn the_next_moves_can_be_copied() {
         run.out
     );
     assert!(folder.read("my stacks/a b.yaml").contains("lockstep apply 'my stacks/a b.yaml' --twin"));
-    let run = lockstep(&["init", "--out", "none/a.yaml", "--mfa", "all"]).folder(&folder).run().expect(1);
+    let run = lockstep(&["init", "--out", "none/a.yaml", "--mfa", "all"]).folder(&folder).run().expect(64);
     assert!(run.err.contains("none/a.yaml: there is no such file"), "{}", run.err);
 }
 
@@ -110,14 +110,20 @@ fn nothing_that_is_there_is_replaced() {
     std::fs::create_dir(folder.path("folder")).expect("folder");
     std::os::unix::fs::symlink("nowhere", folder.path("link")).expect("link");
     for out in ["lockstep.yaml", "folder", "link"] {
-        let run = lockstep(&["init", "--out", out]).folder(&folder).run().expect(1);
-        assert!(run.err.contains("is there already") && run.err.contains("--out FILE"), "{out}: {}", run.err);
+        let run = lockstep(&["init", "--out", out]).folder(&folder).run().expect(64);
         assert_eq!(run.out, "");
+        // The other command that begins a manifest says the same.
+        let adopted = lockstep(&["adopt", "--twin", "--out", out]).folder(&folder).run().expect(64);
+        let said = |command: &str| {
+            format!("{out} is there already, and {command} replaces no file; nothing was written\n")
+        };
+        assert!(run.err.contains(&said("init")) && run.err.contains("with --out"), "{out}: {}", run.err);
+        assert_eq!(adopted.err, run.err.replace("and init", "and adopt"));
     }
     assert_eq!(folder.read("lockstep.yaml"), "mine");
     assert!(!folder.path("nowhere").exists());
-    let run = lockstep(&["init", "--out", "no/such/folder.yaml"]).folder(&folder).run().expect(1);
-    assert!(run.err.contains("make its folder first"), "{}", run.err);
+    let run = lockstep(&["init", "--out", "no/such/folder.yaml"]).folder(&folder).run().expect(64);
+    assert!(run.err.contains("make its folder first, or"), "{}", run.err);
     // Nothing but what was there, and no file that is half written.
     let mut names: Vec<String> = std::fs::read_dir(folder.path(""))
         .expect("folder")
@@ -175,12 +181,55 @@ fn names_of_people_are_written_as_they_are() {
     }
 }
 
+/// A service of others is used: nothing of it is in the manifest, and nothing is written to it.
+#[test]
+fn a_service_of_others_is_begun_with() {
+    let folder = Folder::new();
+    let mut env = env();
+    folder.write("quickstart.yaml", &std::fs::read_to_string(QUICKSTART).expect("the quickstart"));
+    lockstep(&["apply", "quickstart.yaml", "--twin=world.json", "--yes"])
+        .folder(&folder)
+        .envs(&env)
+        .run()
+        .expect(0);
+    let world = folder.read("world.json");
+    let at = world.find("\"VA").expect("a service") + 1;
+    let sid = &world[at..at + 34];
+    env.insert("AUTH0_DOMAIN".to_owned(), "another.eu.auth0.com".to_owned());
+    lockstep(&["init", "--use-verify-service", sid, "--brand", "Acme"]).folder(&folder).run().expect(64);
+    let run = lockstep(&["init", "--use-verify-service", "VA1"]).folder(&folder).run().expect(64);
+    assert!(run.err.contains("VA and 32 hex digits"), "{}", run.err);
+    let run = lockstep(&["init", "--use-verify-service", sid]).folder(&folder).run().expect(0);
+    assert!(!run.out.contains("--twin"), "an empty twin has no such service: {}", run.out);
+    let written = folder.read("lockstep.yaml");
+    assert!(written.contains(&format!("  use: {sid}")) && !written.contains("friendly_name"), "{written}");
+    lockstep(&["validate"]).folder(&folder).run().expect(0);
+    let apply = ["apply", "--twin=world.json", "--yes", "--audit", "audit"];
+    lockstep(&apply).folder(&folder).envs(&env).run().expect(0);
+    assert!(!folder.read("audit").contains("\"/v2/Services"), "{}", folder.read("audit"));
+    let plan = lockstep(&["plan", "--twin=world.json", "--exit-code"]).folder(&folder).envs(&env).run();
+    assert!(plan.expect(0).out.contains("No changes"));
+    // At a terminal it is a question, and a brand is not asked for then.
+    let answers = [
+        ("Name of the stack", ""),
+        ("The Verify service", "VA1"),
+        ("The Verify service", sid),
+        ("Delivery", ""),
+        ("How a code", ""),
+        ("What tells", "none"),
+        ("second factor", ""),
+    ];
+    lockstep(&["init", "--out", "asked.yaml"]).folder(&folder).answered(&answers).expect(0);
+    assert!(folder.read("asked.yaml").contains(&format!("  use: {sid}")));
+}
+
 /// At a terminal everything is asked, and a wrong answer is asked for again. An option decides without a question.
 #[test]
 fn a_terminal_is_asked() {
     let folder = Folder::new();
     let answers = [
         ("Name of the stack", "mine"),
+        ("The Verify service", ""),
         ("Your brand", ""),
         ("Delivery", "quick"),
         ("Delivery", "legacy"),

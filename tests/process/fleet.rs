@@ -96,6 +96,14 @@ fn json(run: &Run) -> Json {
     run.json()
 }
 
+/// Three tenants, rolled out in two waves.
+fn rolled_out() -> (Twin, Fleet) {
+    let twin = Twin::with(&TWIN_ARGS);
+    let fleet = Fleet::new(&twin.url(), &THREE, TWO_WAVES);
+    fleet.rollout(&[]).expect(0);
+    (twin, fleet)
+}
+
 /// The hosts of tenants to which a write went.
 fn written(proxy: &Proxy) -> Vec<String> {
     let is_write = |asked: &super::lab::Asked| {
@@ -217,9 +225,7 @@ fn the_status_of_a_fleet_has_a_line_for_each_tenant() {
 /// What people set up by hand becomes a fleet whose plan changes nothing.
 #[test]
 fn tenants_are_adopted_as_a_fleet() {
-    let twin = Twin::with(&TWIN_ARGS);
-    let fleet = Fleet::new(&twin.url(), &THREE, TWO_WAVES);
-    fleet.rollout(&[]).expect(0);
+    let (twin, fleet) = rolled_out();
     fleet.change("code_length: 6", "code_length: 8");
     fleet.rollout(&["--wave", "canary"]).expect(0);
     let folder = Folder::new();
@@ -615,6 +621,38 @@ fn records_can_stop_a_rollout_and_never_widen_it() {
     fleet.recorded(&[]).expect(0);
 }
 
+/// Whoever deletes records takes a rollout back to an earlier state. Nobody who reads them learns a secret.
+#[test]
+fn deleted_records_repeat_no_write_and_skip_no_gate() {
+    let twin = Twin::with(&TWIN_ARGS);
+    let fleet = Fleet::new(&twin.url(), &THREE, TWO_WAVES);
+    fleet.recorded(&["--until", "canary"]).expect(0);
+    let folder = fleet.folder.path("records/acme");
+    let mut names: Vec<_> =
+        std::fs::read_dir(&folder).expect("records").flatten().map(|entry| entry.path()).collect();
+    names.sort();
+    assert!(names.len() >= 2, "{names:?}");
+    for name in &names {
+        let text = std::fs::read_to_string(name).expect("a record");
+        let secret = |(name, _): &(&String, &String)| name.contains("SECRET") || name.contains("RECORD_KEY");
+        for (variable, value) in fleet.env.iter().filter(secret) {
+            assert!(!text.contains(value.as_str()), "{} has {variable}", name.display());
+        }
+    }
+    let before = std::fs::read(&names[names.len() - 2]).expect("a record");
+    std::fs::remove_file(&names[names.len() - 2]).expect("deleted");
+    let run = fleet.recorded(&[]).expect(1);
+    assert!(run.err.contains("/records/acme/"), "{}", run.err);
+    std::fs::write(&names[names.len() - 2], before).expect("back");
+    names.iter().skip(1).for_each(|name| std::fs::remove_file(name).expect("deleted"));
+    let mark = twin.mark();
+    let run = fleet.recorded(&[]).expect(0);
+    assert!(run.err.contains("wave canary: passed (applied, stream)"), "{}", run.err);
+    let wrote = twin.writes_since(mark);
+    assert!(wrote.iter().any(|line| line.contains("tenant-2.")), "{wrote:?}");
+    assert!(!wrote.iter().any(|line| line.contains("tenant-1.")), "{wrote:?}");
+}
+
 #[test]
 fn a_rollout_is_seen_halted_resumed_taken_back_and_abandoned_from_elsewhere() {
     let twin = Twin::with(&TWIN_ARGS);
@@ -722,9 +760,7 @@ fn a_gate_command_decides_and_a_person_can_let_it_pass() {
 
 #[test]
 fn commands_about_one_tenant_take_it_from_the_fleet_file() {
-    let twin = Twin::with(&TWIN_ARGS);
-    let fleet = Fleet::new(&twin.url(), &THREE, TWO_WAVES);
-    fleet.rollout(&[]).expect(0);
+    let (twin, fleet) = rolled_out();
     let run = fleet.run("show", &[]).expect(64);
     assert!(run.err.contains("name it with --tenant NAME"), "{}", run.err);
     let run = fleet.run("show", &["--tenant", "acme-shop"]).expect(0);

@@ -198,3 +198,22 @@ fn a_value_longer_than_any_api_takes_is_refused() {
     assert!(err.contains("env.AUTH0_CLIENT_SECRET is too long"), "{err}");
     assert!(err.contains("it has 32769 bytes, at most 32768 are allowed"), "{err}");
 }
+
+/// The last line tells no number that is only a bound of the list.
+#[test]
+fn a_list_of_errors_that_is_cut_is_no_count() {
+    let folder = Folder::new();
+    let keys: String = (0..1200).map(|at| format!("k{at}: 1\n")).collect();
+    folder.write("lockstep.yaml", &format!("lockstep: v1\n{keys}"));
+    let run = lockstep(&["validate"]).folder(&folder).run().expect(1);
+    assert!(run.err.contains("more problems\n"), "{}", run.err.len());
+    assert!(run.err.ends_with("\nmore than 1000 errors in the manifest\n"), "{}", run.err.len());
+    let tenants = "tenants:\n  - { name: a, domain: a.eu.auth0.com }\n";
+    folder.write("fleet.yaml", &format!("lockstep: v1\nfleet: acme\nbase: lockstep.yaml\n{tenants}"));
+    let run = lockstep(&["validate", "fleet.yaml"]).folder(&folder).run().expect(1);
+    assert!(
+        run.err.ends_with("\nmore than 1000 errors in the manifests of the fleet\n"),
+        "{}",
+        run.err.len()
+    );
+}

@@ -168,13 +168,40 @@ fn a_plan_with_a_record_is_not_for_a_run_without_one() {
     site.run("apply", &["--yes", "--plan", &file, "--ledger", "tenant"]).expect(0);
 }
 
+/// Whether the plan can be saved is known before the first request, and the look leaves nothing behind.
+#[test]
+fn a_plan_that_cannot_be_saved_is_not_made() {
+    let (folder, twin) = (Folder::new(), Twin::start());
+    let site = Site::new(&twin, 1);
+    let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
+    let manifest = folder.write("lockstep.yaml", &text);
+    let world = format!("--twin={}", folder.text_path("nowhere/world.json"));
+    for out in ["nowhere/plan", "lockstep.yaml/plan"] {
+        let args = ["--out", &folder.text_path(out)];
+        let run = site.lockstep("plan", &manifest, &args).run().expect(64);
+        assert!(run.err.contains(&format!("--out {}: ", folder.text_path(out))), "{}", run.err);
+        assert!(run.err.contains("help: name a "), "{}", run.err);
+        assert_eq!(run.out, "");
+    }
+    assert_eq!(twin.log().len(), 0, "before any request");
+    // The world of a twin in the process is saved at the end, too.
+    let run = lockstep(&["plan", &manifest, &world]).run().expect(64);
+    assert!(run.err.contains("--twin "), "{}", run.err);
+    let names = || std::fs::read_dir(folder.path("")).expect("a folder").count();
+    assert_eq!(names(), 1);
+    folder.write("plan", "an older plan");
+    let refused = site.lockstep("plan", &manifest, &["--out", &folder.text_path("plan"), "--explain=99"]);
+    refused.run().expect(64);
+    assert_eq!((folder.read("plan").as_str(), names()), ("an older plan", 2));
+}
+
 /// A plan replaces only a regular file, and never one that the command reads.
 #[test]
 fn a_plan_replaces_neither_what_is_no_file_nor_what_is_read() {
     use std::os::unix::fs::{FileTypeExt as _, symlink};
     let (folder, twin) = (Folder::new(), Twin::start());
     let site = Site::new(&twin, 1);
-    let text = std::fs::read_to_string(super::lab::QUICKSTART).expect("the quickstart");
+    let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
     let manifest = folder.write("lockstep.yaml", &text);
     std::fs::create_dir(folder.path("folder")).expect("a folder");
     let made = std::process::Command::new("mkfifo").arg(folder.path("pipe")).status().expect("mkfifo runs");

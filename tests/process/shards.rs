@@ -278,6 +278,39 @@ fn a_failing_tenant_stops_all_shards() {
     assert!(records(&fleet) > seen);
 }
 
+/// A person lets the open wave go on: what somebody changed since is applied again, and who is left out now is left out.
+#[test]
+fn resumed_shards_apply_what_was_changed_and_leave_out_who_is_named() {
+    let bed = Bed::new(2, |_, _, forward| forward());
+    let waves = format!("rollout:\n  gates: [applied, {{ command: smoke }}]\n{WIDE}");
+    let fleet = Fleet::new(&bed.twin.url(), &FIVE, &waves);
+    let smoke = ["--allow-cmd", "smoke=false"];
+    for run in bed.all(&fleet, &smoke) {
+        run.expect(8);
+    }
+    let length = |tenant: u64| Site::new(&bed.twin, tenant).verify_services()[0]["code_length"].clone();
+    let was = length(1);
+    for tenant in [1, 2] {
+        let site = Site::new(&bed.twin, tenant);
+        let sid = site.verify_services()[0]["sid"].as_str().expect("a sid").to_owned();
+        let path = format!("/v2/Services/{sid}");
+        let (status, _) = site.twilio("verify.twilio.com", "POST", &path, "CodeLength=9");
+        assert_eq!((status, length(tenant)), (200, 9.into()));
+    }
+    let before = bed.writes.lock().expect("writes").len();
+    let more = ["--accept", "command", "--why", "seen", "--skip", "acme-shop=later"];
+    let more = [&smoke[..], &more].concat();
+    let running: Vec<Running> = (1..=2).map(|shard| bed.start(&fleet, &["resume"], shard, &more)).collect();
+    for run in running.into_iter().map(Running::wait) {
+        let run = run.expect(0);
+        assert!(run.out.contains("- acme-shop skipped: later"), "{}", run.out);
+        assert!(run.out.contains("Done: 4 applied"), "{}", run.out);
+    }
+    assert_eq!((length(1), length(2)), (was, 9.into()), "applied again, and left out");
+    let writes = bed.writes.lock().expect("writes")[before..].to_vec();
+    assert!(writes.iter().all(|one| one.1 == "tenant-1.eu.auth0.com"), "{writes:?}");
+}
+
 #[test]
 fn a_store_that_is_away_lets_nothing_begin() {
     let moved = Arc::new(Mutex::new(None::<(std::path::PathBuf, std::path::PathBuf)>));

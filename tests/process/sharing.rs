@@ -175,6 +175,112 @@ fn a_hub_goes_last_on_destroy() {
     assert_eq!(fleet.site(1).verify_services().len(), 0);
 }
 
+/// A rollback of a hub puts values back, and leaves what others take: its service, its Function and its rate limits.
+#[test]
+fn a_hub_is_taken_back_without_what_others_take() {
+    let fleet = Fleet::new(&["acme-hub", "acme-a"], ONE_WAVE);
+    // It sends nothing itself, so nothing else keeps the service.
+    let hub = fleet.folder.read("hub.yaml") + "phone: null\naction: null\nmfa: null\n";
+    fleet.folder.write("hub.yaml", &hub);
+    fleet.run("rollout", &["--yes"]).expect(0);
+    let functions =
+        || fleet.site(1).twilio("serverless.twilio.com", "GET", "/v1/Services", "").1["services"].clone();
+    let back = || fleet.run("rollback", &["--tenant", "acme-hub", "--yes"]);
+    let run = back().expect(0);
+    for resource in ["verify_service", "feedback_function"] {
+        let stays = format!("other tenants take {resource} from here (acme-a), so it stays");
+        assert!(run.out.contains(&stays), "{}", run.out);
+    }
+    assert_eq!(fleet.site(1).verify_services().len(), 1);
+    let there = functions();
+    assert!(there.as_array().is_some_and(|list| !list.is_empty()), "{there}");
+
+    fleet.run("rollout", &["--yes"]).expect(0);
+    let limit =
+        "code_length: 8, rate_limits: { per_number: { key: recipient, buckets: { 10m: { max: 5 } } } } }";
+    fleet.change("hub.yaml", "code_length: 6 }", limit);
+    fleet.run("rollout", &["--yes"]).expect(0);
+    let run = back().expect(0);
+    assert!(run.out.contains("code_length: 8 → 6"), "{}", run.out);
+    let services = fleet.site(1).verify_services();
+    assert_eq!(services[0]["code_length"], 6);
+    let limits = format!("/v2/Services/{}/RateLimits", services[0]["sid"].as_str().expect("a SID"));
+    let limits = fleet.site(1).twilio("verify.twilio.com", "GET", &limits, "").1;
+    assert_eq!(limits["rate_limits"].as_array().map(Vec::len), Some(1), "{limits}");
+    assert!(run.out.contains("other tenants take verify_service"), "{}", run.out);
+
+    // Without takers it goes.
+    let alone = Fleet::new(&["acme-hub"], ONE_WAVE);
+    alone.folder.write("hub.yaml", &hub);
+    alone.run("rollout", &["--yes"]).expect(0);
+    alone.run("rollback", &["--tenant", "acme-hub", "--yes"]).expect(0);
+    assert_eq!(alone.site(1).verify_services().len(), 0);
+    // What a rollback would do is asked for with the command itself.
+    let run = alone.run("plan", &["--tenant", "acme-hub", "--rollback"]).expect(64);
+    assert!(run.err.contains("--rollback is about one tenant"), "{}", run.err);
+}
+
+/// No two stacks may manage one service or one Function, so the first tenant that has it does, and the others take it.
+#[test]
+fn what_tenants_share_is_adopted_once() {
+    let fleet = Fleet::new(&["acme-hub", "acme-a", "acme-b"], ONE_WAVE);
+    fleet.run("rollout", &["--yes"]).expect(0);
+    let sid = fleet.site(1).verify_services()[0]["sid"].as_str().expect("a SID").to_owned();
+    let folder = Folder::new();
+    let (table, out) =
+        (folder.write("tenants.csv", &fleet.folder.read("tenants.csv")), folder.text_path("fleet.yaml"));
+    let mark = fleet.twin.mark();
+    let args = ["adopt", "--tenants", &table, "--out", &out, "--via", &fleet.twin.url()];
+    let run = lockstep(&args).envs(&fleet.env).run().expect(0);
+    assert_eq!(fleet.twin.writes_since(mark), [] as [String; 0]);
+    let shared = format!(
+        "the Verify service {sid}: acme-hub manages it, and it is taken from there by acme-a, acme-b"
+    );
+    assert!(run.out.contains(&shared), "{}", run.out);
+    assert!(run.out.contains("the Function of acme-hub: acme-hub manages it"), "{}", run.out);
+    let (base, hub) = (folder.read("base.yaml"), folder.read("overlay-acme-hub.yaml"));
+    for taken in [
+        "use: ${tenants.acme-hub.verify_service.sid}",
+        "endpoint: ${tenants.acme-hub.feedback_function.url}",
+        "authorization: ${tenants.acme-hub.feedback.authorization}",
+    ] {
+        assert!(base.contains(taken) && !hub.contains(taken), "{taken}: {base}{hub}");
+    }
+    assert!(hub.contains(&format!("sid: {sid}")) && !base.contains("sid: VA"), "{base}{hub}");
+    let mut env = fleet.env.clone();
+    let secret = fleet.stream(1)["httpAuthorization"].as_str().expect("a secret").to_owned();
+    env.insert("FEEDBACK_SECRET_ACME_HUB".to_owned(), secret);
+    for (name, of) in [("TWILIO_FEEDBACK_KEY", "KEY"), ("TWILIO_FEEDBACK_SECRET", "SECRET")] {
+        env.insert(format!("TWILIO_FEEDBACK_{of}_ACME_HUB"), fleet.env[name].clone());
+    }
+    let plan = lockstep(&["plan", &out, "--via", &fleet.twin.url(), "--output", "json"])
+        .envs(&env)
+        .run()
+        .expect(0)
+        .json();
+    let tenants = plan["fleet"]["tenants"].as_array().expect("tenants");
+    assert_eq!(tenants.len(), 3);
+    for tenant in tenants {
+        assert_eq!(tenant["plan"]["steps"], serde_json::json!([]), "{}", tenant["name"]);
+    }
+    let run = lockstep(&["destroy", &out, "--tenant", "acme-hub", "--yes", "--via", &fleet.twin.url()])
+        .envs(&env)
+        .run();
+    assert!(run.expect(1).err.contains("acme-a, acme-b take outputs of acme-hub"));
+    // The table may say that others manage the service: then nobody here does.
+    let others = Folder::new();
+    let rows = fleet.folder.read("tenants.csv");
+    let rows: Vec<String> = rows
+        .lines()
+        .enumerate()
+        .map(|(at, line)| format!("{line},{}\n", if at == 0 { "use_verify_service" } else { &*sid }))
+        .collect();
+    let (table, out) = (others.write("tenants.csv", &rows.concat()), others.text_path("fleet.yaml"));
+    let args = ["adopt", "--tenants", &table, "--out", &out, "--via", &fleet.twin.url()];
+    lockstep(&args).envs(&fleet.env).run().expect(0);
+    assert!(others.read("base.yaml").contains(&format!("use: {sid}")), "{}", others.read("base.yaml"));
+}
+
 #[test]
 fn a_hub_that_fails_keeps_those_that_take_from_it_as_they_are() {
     let fleet = Fleet::new(&["acme-a", "acme-hub"], ONE_WAVE);

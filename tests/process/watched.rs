@@ -47,13 +47,18 @@ impl Lab {
 
 /// Whether the second code runs in a world.
 fn is_second(world: &Json) -> bool {
+    runs(world, "drop('second')")
+}
+
+/// Whether code with this text runs in a world.
+fn runs(world: &Json, text: &str) -> bool {
     let tenants = world["world"]["tenants"].as_object().expect("tenants");
     let actions = tenants.values().flat_map(|tenant| tenant["actions"].as_array().expect("Actions"));
     let mut live = actions.filter_map(|action| {
         let id = action["deployment"]["version_id"].as_str()?;
         action["versions"].as_array()?.iter().find(|version| version["id"] == id)
     });
-    live.any(|version| version["code"] == SECOND)
+    live.any(|version| version["code"].as_str().is_some_and(|code| code.contains(text)))
 }
 
 fn second(traffic: Json) -> Json {
@@ -163,6 +168,27 @@ fn status_reads_little_and_writes_nothing() {
     assert!(reads <= 12, "{reads} requests: a plan's 10, the log, the lease");
 }
 
+/// An apply that is killed while it watches, and the next one. `reads`: the options of a command that only reads.
+fn killed_and_gone_on(twin: &Twin, site: &Site, manifest: &str, args: &[&str], reads: &[&str]) -> Run {
+    let started = Instant::now();
+    let running = site.lockstep("apply", manifest, args).start();
+    while !twin.log_text().contains("/api/v2/logs") {
+        assert!(started.elapsed() < Duration::from_secs(40), "no look at the log: {}", twin.log_text());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal("KILL", running.id());
+    assert_eq!(running.wait().code, None);
+    let status = site.lockstep("status", manifest, reads).run();
+    assert!(
+        status.out.contains("did not come to its end; `lockstep apply --watch` goes on with it"),
+        "{}",
+        status.out
+    );
+    let run = site.lockstep("apply", manifest, args).run().expect(1);
+    assert!(run.err.contains("did not come to its end; going on with it"), "{}", run.err);
+    run
+}
+
 /// The program itself, killed while it watches, in real time.
 #[test]
 fn a_killed_watch_is_finished_by_the_next_run() {
@@ -174,22 +200,7 @@ fn a_killed_watch_is_finished_by_the_next_run() {
     let _ = site.lockstep("apply", &lab.0.text_path("first.yaml"), &args).run().expect(0);
     let manifest = lab.0.text_path("second.yaml");
     let args = ["--yes", "--watch", "10s", "--lease-ttl", "2s"];
-    let started = Instant::now();
-    let running = site.lockstep("apply", &manifest, &args).start();
-    while !twin.log_text().contains("/api/v2/logs") {
-        assert!(started.elapsed() < Duration::from_secs(40), "no look at the log: {}", twin.log_text());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    signal("KILL", running.id());
-    assert_eq!(running.wait().code, None);
-    let status = site.lockstep("status", &manifest, &[]).run();
-    assert!(
-        status.out.contains("did not come to its end; `lockstep apply --watch` goes on with it"),
-        "{}",
-        status.out
-    );
-    let run = site.lockstep("apply", &manifest, &args).run().expect(1);
-    assert!(run.err.contains("did not come to its end; going on with it"), "{}", run.err);
+    let run = killed_and_gone_on(&twin, &site, &manifest, &args, &[]);
     assert!(run.err.contains("error[LS0620]") && run.err.contains("; the run was taken back"), "{}", run.err);
     let world: Json = serde_json::from_str(&twin.stop()).expect("a world");
     assert!(!is_second(&world), "the first version runs again");
@@ -231,22 +242,7 @@ fn a_killed_watch_with_other_credentials_takes_nothing_back_and_says_so() {
     let site = Site::with_env(&twin, env);
     let manifest = lab.0.text_path("second.yaml");
     let args = ["--yes", "--watch", "10s", "--lease-ttl", "2s", "--domain", "acme-twin.eu.auth0.example"];
-    let started = Instant::now();
-    let running = site.lockstep("apply", &manifest, &args).start();
-    while !twin.log_text().contains("/api/v2/logs") {
-        assert!(started.elapsed() < Duration::from_secs(40), "no look at the log: {}", twin.log_text());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    signal("KILL", running.id());
-    assert_eq!(running.wait().code, None);
-    let status = site.lockstep("status", &manifest, &args[5..]).run();
-    assert!(
-        status.out.contains("did not come to its end; `lockstep apply --watch` goes on with it"),
-        "{}",
-        status.out
-    );
-    let run = site.lockstep("apply", &manifest, &args).run().expect(1);
-    assert!(run.err.contains("did not come to its end; going on with it"), "{}", run.err);
+    let run = killed_and_gone_on(&twin, &site, &manifest, &args, &args[5..]);
     // The first apply had other credentials, so nothing proves that the Action is this stack's: it stays, and is told.
     assert!(
         run.err.contains("error[LS0620]") && run.err.contains("the run could not be taken back"),
@@ -254,4 +250,56 @@ fn a_killed_watch_with_other_credentials_takes_nothing_back_and_says_so() {
         run.err
     );
     assert!(run.err.contains("so it is left alone"), "{}", run.err);
+}
+
+/// Another run deploys while a version that fails is watched: that run stays.
+#[test]
+fn a_watch_takes_back_its_own_run_and_no_later_one() {
+    let lab = Lab::new(&json!([]));
+    let text = lab.0.read("second.yaml");
+    lab.0.write("third.yaml", &text.replace("./second.js", "./third.js"));
+    lab.0.write("third.js", &SECOND.replace("drop('second')", "drop('third')"));
+    let traffic = format!("traffic={}", second(json!({ "fate": "crashes", "every_ms": 200 })));
+    let twin = Twin::with(&["--build", "1ms", "--rate", "unlimited", "--option", &traffic]);
+    let site = Site::new(&twin, 63);
+    let _ = site.lockstep("apply", &lab.0.text_path("first.yaml"), &["--yes"]).run().expect(0);
+    let started = Instant::now();
+    let args = ["--yes", "--watch", "10s"];
+    let running = site.lockstep("apply", &lab.0.text_path("second.yaml"), &args).start();
+    while !twin.log_text().contains("/api/v2/logs") {
+        assert!(started.elapsed() < Duration::from_secs(40), "no look at the log: {}", twin.log_text());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = site.lockstep("apply", &lab.0.text_path("third.yaml"), &["--yes"]).run().expect(0);
+    let run = running.wait();
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    assert!(
+        run.err.contains("another run has changed the stack since the one that was watched"),
+        "{}",
+        run.err
+    );
+    let world = twin.stop();
+    assert!(world.contains("drop('third')"), "{world}");
+    let world: Json = serde_json::from_str(&world).expect("a world");
+    assert!(!is_second(&world) && runs(&world, "drop('third')"), "the third version runs");
+}
+
+/// Whoever stops a watch is told what the run did.
+#[test]
+fn a_stopped_watch_reports_the_run_that_is_done() {
+    let lab = Lab::new(&json!([]));
+    let twin = Twin::with(&["--build", "1ms", "--rate", "unlimited"]);
+    let site = Site::new(&twin, 64);
+    let started = Instant::now();
+    let args = ["--yes", "--watch", "5m"];
+    let running = site.lockstep("apply", &lab.0.text_path("first.yaml"), &args).start();
+    while !twin.log_text().contains("/api/v2/logs") {
+        assert!(started.elapsed() < Duration::from_secs(40), "no look at the log: {}", twin.log_text());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal("INT", running.id());
+    let run = running.wait();
+    assert_eq!(run.code, Some(130), "{}", run.err);
+    assert!(!run.err.contains("nothing was changed"), "{}", run.err);
+    assert!(run.err.contains("it was stopped before its time was over"), "{}", run.err);
 }

@@ -25,6 +25,8 @@ pub enum Law {
     Lease,
     /// Every wait has an end, and nobody waits by polling without pause.
     Wait,
+    /// A run that is watched and fails is taken back, no other one is, and the result is what was seen.
+    Watch,
 }
 
 /// Circumstances of an observation.
@@ -235,6 +237,24 @@ pub const EXEMPTIONS: &[Exemption] = &[
         law: Law::Pace,
         reason: "a process sees what another took only with its own next reply",
         applies: |case| case.shared,
+    },
+    Exemption {
+        name: "the record of a watch is taken away",
+        law: Law::Watch,
+        reason: "the record has the watch; without it, the next run knows of none",
+        applies: |case| case.ledger_deleted,
+    },
+    Exemption {
+        name: "a watched run that another run crosses",
+        law: Law::Watch,
+        reason: "as for two runs without a valid lease between them: the later one writes over the record of the earlier one",
+        applies: |case| case.crossed || case.lease_deleted,
+    },
+    Exemption {
+        name: "others while a run is taken back",
+        law: Law::Watch,
+        reason: "what somebody else changes or deploys meanwhile is left, and what was found before it may not be so any more",
+        applies: |case| case.moved_since_plan,
     },
     Exemption {
         name: "steps that meet a moved tenant are refused",

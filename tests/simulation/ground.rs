@@ -16,6 +16,7 @@ use super::manifests::{ACCOUNT, API_KEY, Claims, DOMAIN, FEEDBACK_KEY, SENDER_KE
 use super::model::{because, is_dead_by_secret, look};
 use super::operators::Operator;
 use super::procs::{Command, Proc};
+use super::watched::Watching;
 
 /// 2026-11-20T00:00:00Z.
 pub const START_MS: u64 = 1_795_132_800_000;
@@ -77,6 +78,8 @@ pub struct Ground {
     last_write_ms: u64,
     /// Time at which one of our requests switched the unified experience of a tenant on.
     left_legacy_ms: BTreeMap<String, u64>,
+    /// Users and notes of runs that are watched.
+    pub watching: Watching,
     trace: Option<Vec<String>>,
 }
 
@@ -105,6 +108,7 @@ impl Ground {
             ledger_deleted_mark: 0,
             last_write_ms: 0,
             left_legacy_ms: BTreeMap::new(),
+            watching: Watching::default(),
             trace: trace.then(Vec::new),
         }
     }
@@ -225,7 +229,9 @@ impl Ground {
 
     /// Handles one request of a process.
     pub fn handle(&mut self, proc: &mut Proc, request: &ApiRequest, shared: bool) -> Handled {
-        self.operator_acts();
+        if !proc.is_quiet() {
+            self.operator_acts();
+        }
         let is_get = request.method == Method::Get;
         let is_token = request.path == "/oauth/token";
         let number = self.twin.log().len() + 1;
@@ -234,7 +240,7 @@ impl Ground {
         let column = laws::column(proc, request, lease_call);
         let of_step = proc.step.as_ref().is_some_and(|step| step.kind == column);
         let since_write_ms = self.now_ms.saturating_sub(self.last_write_ms);
-        let fault = self.schedule.next(request, of_step, since_write_ms);
+        let fault = self.schedule.next(request, of_step, since_write_ms).filter(|_| !proc.is_quiet());
         if let Some((fault, what)) = &fault {
             // A run that the tenant refuses for hours cannot note a lost create, and returns its lease: see
             // `exempt.rs`.
@@ -259,6 +265,7 @@ impl Ground {
         }
         proc.column = column;
         let before = (!is_get && !is_token).then(|| self.twin.world.clone());
+        self.watching.act(&mut self.twin);
         let served = self.twin.handle(request, self.now_ms);
         #[cfg(test)]
         if fault.is_none() {
@@ -284,6 +291,11 @@ impl Ground {
             let line = format!("P{} {step}{} {path} {fate}{wrote}{mark}", proc.number, request.method);
             self.note(proc.number, &line);
         }
+        let is_good = matches!(&handled.answer, Answer::Reply(reply) if reply.status == 200)
+            && fault.as_ref().is_none_or(|(_, what)| matches!(what, What::Delay { .. }));
+        let worlds = (before.as_ref(), &self.twin.world);
+        let looked = (request.path.as_str(), is_good);
+        let wrong = self.watching.note(proc, looked, of_step && entry.wrote, worlds, self.now_ms);
         let tenant_call = !request.host.ends_with("twilio.com") && !is_token;
         proc.sent_to_tenant += usize::from(tenant_call);
         let mut case = Case {
@@ -313,6 +325,9 @@ impl Ground {
             told_in_secret: false,
             ledger_deleted: self.ledger_deleted_mark > proc.plan_mark,
         };
+        if let Some(what) = wrong {
+            self.blame(Law::Watch, &case, what);
+        }
         if let Answer::Reply(reply) = &handled.answer
             && tenant_call
             && reply.header("x-ratelimit-remaining").is_some()

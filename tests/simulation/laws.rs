@@ -132,7 +132,7 @@ pub fn column(proc: &Proc, request: &ApiRequest, lease: bool) -> String {
         return "lease".into();
     }
     if request.method == Method::Get {
-        return "reads".into();
+        return if request.path.starts_with("/api/v2/logs?") { "log".into() } else { "reads".into() };
     }
     proc.step.as_ref().map_or_else(|| "ledger".into(), |step| step.kind.clone())
 }

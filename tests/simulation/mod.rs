@@ -19,6 +19,7 @@ pub mod report;
 mod settings;
 pub mod story;
 pub mod told;
+mod watched;
 mod worlds;
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ const ACTION: &str = "crates/core/src/kinds/action/mod.rs";
 const ACCEPT: &str = "crates/core/src/plan/accept.rs";
 const DIGEST: &str = "crates/core/src/plan/digest.rs";
 const MARKDOWN: &str = "crates/core/src/report/markdown.rs";
+const WATCH: &str = "crates/engine/src/watch.rs";
 const IDENTITY: &str = "crates/core/src/kinds/identity.rs";
 
 pub const MUTANTS: &[Mutant] = &[
@@ -602,6 +603,28 @@ pub const MUTANTS: &[Mutant] = &[
         "if !self.session.rollback {",
         "if true {",
         &["test faults::rollback::a_rollback_that_was_killed_anywhere_is_finished_by_the_next"],
+    ),
+    // The watch after an apply.
+    mutant(
+        "a blocked number turns a run back",
+        "crates/core/src/health/mod.rs",
+        "Some(Blame::Number) => &mut counts.numbers,",
+        "Some(Blame::Number) => &mut counts.setup,",
+        &["Watch"],
+    ),
+    mutant(
+        "a watch ends with its first look",
+        WATCH,
+        "|| !fails && now_ms >= until_ms || refused {",
+        "|| !fails || refused {",
+        &["Watch"],
+    ),
+    mutant(
+        "a watch that was stopped forgets the run",
+        WATCH,
+        "Some(settled.unwrap_or_else(|failed| unwatched(&failed, since, port)))",
+        "let _ = since;\n            Some(settled?)",
+        &["Watch"],
     ),
     // What is accepted, what is reviewed, what is reported and what is adopted: functions of data, each with a test.
     mutant(

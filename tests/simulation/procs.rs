@@ -9,6 +9,7 @@ use lockstep::engine::apply::{Ended, Outcome, Wishes};
 use lockstep::engine::observe::Session;
 use lockstep::engine::reconcile::{Decision, reconcile};
 use lockstep::engine::store::Store;
+use lockstep::engine::watch::{Run, watched};
 use lockstep::engine::{Connection, Engine, Grant, Input, Output, TaskId, TwilioAuth};
 use lockstep::model::api::Answer;
 use lockstep::model::call::Failed;
@@ -20,6 +21,7 @@ use lockstep::model::secret::{Origin, Secret};
 
 use super::ground::Ground;
 use super::manifests::Draft;
+use super::watched::{Noted, watching_ms};
 
 /// Lifetime of a lease; short, so that a story does not have to wait.
 pub const LEASE_TTL_MS: u64 = 20_000;
@@ -47,12 +49,16 @@ pub enum Command {
     Rollback,
     /// `plan` and `drift`: both read and plan, and cannot write.
     Plan,
+    /// `apply --watch`, for so many ms.
+    Watch(u64),
 }
 
 /// How a run is disturbed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trouble {
     pub starts_after_ms: u64,
+    /// The counts below are of the requests after the first look of a watch.
+    pub of_watch: bool,
     /// The counts below are of the writes of steps, instead of all requests of the run.
     pub of_steps: bool,
     /// After how many the process is killed; true: before the reply to the last one arrives.
@@ -79,7 +85,9 @@ pub struct Proc {
     pub command: Command,
     /// The last plan that the process made.
     pub plan: Option<Plan>,
-    result: Rc<RefCell<Option<Result<Outcome, Failed>>>>,
+    result: Rc<RefCell<Option<Result<Run, Failed>>>>,
+    /// What is noted of a watch for its judges.
+    pub watch: Noted,
     /// The step in progress.
     pub step: Option<Step>,
     pub sent: usize,
@@ -163,10 +171,15 @@ impl Proc {
             revision: "r1".into(),
             destroy: start.command == Command::Destroy,
             rollback: start.command == Command::Rollback,
+            handed_on: Default::default(),
             allow_delete: start.allow_delete || start.command == Command::Destroy,
             named: Default::default(),
             purpose: Purpose::Apply,
-            watch_ms: None,
+            only_run: None,
+            watch_ms: match start.command {
+                Command::Watch(ms) => Some(ms),
+                _ => None,
+            },
         };
         let local_ms = starts_ms.saturating_add_signed(start.trouble.ahead_ms);
         let mut engine = Engine::new(local_ms, u64::try_from(number).unwrap_or(0));
@@ -177,10 +190,17 @@ impl Proc {
         let task = engine.spawn(tenant, |port| async move {
             let decision = match command {
                 Command::Plan => Decision::Leave("a plan is all that was asked for".into()),
-                Command::Apply | Command::Destroy | Command::Rollback => Decision::Apply,
+                _ => Decision::Apply,
             };
-            let report = reconcile(session, Wishes::default(), |_| decision.clone().into(), &port).await;
-            *slot.borrow_mut() = Some(report.map(|report| report.outcome));
+            let wishes = Wishes::default();
+            let result = match command {
+                Command::Watch(_) => watched(session, wishes, |_| decision.clone().into(), &port).await,
+                _ => {
+                    let report = reconcile(session, wishes, |_| decision.clone().into(), &port).await;
+                    report.map(|report| Run { report: Some(report), watched: None })
+                }
+            };
+            *slot.borrow_mut() = Some(result);
         });
         Proc {
             number,
@@ -189,6 +209,7 @@ impl Proc {
             command: start.command,
             plan: None,
             result,
+            watch: Noted::new(ground),
             step: None,
             sent: 0,
             step_writes: 0,
@@ -223,9 +244,14 @@ impl Proc {
         now_ms.saturating_add_signed(self.trouble.ahead_ms)
     }
 
+    /// Whether nothing disturbs the process yet.
+    pub fn is_quiet(&self) -> bool {
+        self.trouble.of_watch && !self.watch.is_on
+    }
+
     /// A fault in how the process waited, if there is one.
     pub fn waited_badly(&self, now_ms: u64) -> Option<String> {
-        let most_ms = DEADLINE_MS + AFTER_DEADLINE_MS + self.paused_for_ms;
+        let most_ms = DEADLINE_MS + AFTER_DEADLINE_MS + self.paused_for_ms + watching_ms(self.command);
         let took_ms = now_ms.saturating_sub(self.starts_ms);
         if took_ms > most_ms {
             return Some(format!("run {} took {} s", self.number, took_ms / 1000));
@@ -248,6 +274,15 @@ impl Proc {
 
     /// Result of the process, in the program's terms; `None` if it was killed.
     pub fn result(&self) -> Option<Result<Outcome, Failed>> {
+        self.run().map(|run| {
+            let report = run?.report;
+            let over = || Failed::NotDone("the run before was taken back, and nothing else was done".into());
+            report.map(|report| report.outcome).ok_or_else(over)
+        })
+    }
+
+    /// The whole result, with what a watch saw and did; `None` if the process was killed.
+    pub fn run(&self) -> Option<Result<Run, Failed>> {
         self.result.borrow().clone()
     }
 
@@ -274,6 +309,7 @@ impl Proc {
             }
             Event::StepDone { .. } => self.step = None,
             Event::PlanStarted => self.plans_anew = true,
+            Event::Watched { .. } => self.watch.is_on = true,
             Event::PlanMade { plan } => {
                 if ground.is_traced() {
                     ground.say(&format!("P{} planned:", self.number));
@@ -293,7 +329,9 @@ impl Proc {
             self.texts.push(serde_json::to_string(plan).unwrap_or_default());
             self.texts.push(lockstep::plan::render::plan(plan, lockstep::plan::render::Paint(false)));
         }
-        self.texts.push(format!("{:?}", self.result.borrow()));
+        self.texts.push(format!("{:?}", self.result()));
+        let watched = self.run().and_then(|run| run.ok()?.watched);
+        self.texts.extend(watched.map(|watched| format!("{:?}", lockstep::cli::of_watch(watched))));
     }
 }
 
@@ -341,10 +379,14 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
                         }
                         let of_step = proc.step.as_ref().is_some_and(|step| step.kind == proc.column);
                         proc.step_writes += usize::from(of_step);
-                        let count = match proc.trouble.of_steps {
-                            true if of_step => proc.step_writes,
-                            true => continue,
-                            false => proc.sent,
+                        let trouble = proc.trouble;
+                        proc.watch.requests += usize::from(proc.watch.is_on);
+                        let count = match (trouble.of_watch, trouble.of_steps) {
+                            (true, _) if proc.watch.is_on => proc.watch.requests,
+                            (true, _) => continue,
+                            (false, true) if of_step => proc.step_writes,
+                            (false, true) => continue,
+                            (false, false) => proc.sent,
                         };
                         match proc.trouble.kill {
                             Some((after, true)) if count == after => {

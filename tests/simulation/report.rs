@@ -13,6 +13,10 @@ use super::faults::FAULTS;
 use super::operators::EDITS;
 use super::procs::STOPS;
 use super::story::{Report, tell};
+use super::watched::MET;
+
+/// Number of seeds from which every row about watches is expected to be met.
+pub const ENOUGH_FOR_WATCHES: usize = 10_000;
 
 /// Number of seeds from which every cell of the table is expected to be filled.
 pub const ENOUGH_SEEDS: usize = 100_000;
@@ -26,6 +30,7 @@ pub struct Sum {
     pub coverage: BTreeMap<(&'static str, String), usize>,
     pub edits: BTreeMap<&'static str, usize>,
     pub excused: BTreeMap<&'static str, usize>,
+    pub watches: BTreeMap<&'static str, usize>,
     /// Seed and breach; the first word of the breach is the law.
     pub failures: Vec<(u64, String)>,
 }
@@ -41,6 +46,7 @@ impl Sum {
             .for_each(|(cell, count)| *self.coverage.entry(cell).or_default() += count);
         report.edits.into_iter().for_each(|(edit, count)| *self.edits.entry(edit).or_default() += count);
         report.excused.into_iter().for_each(|(name, count)| *self.excused.entry(name).or_default() += count);
+        report.watches.into_iter().for_each(|(row, count)| *self.watches.entry(row).or_default() += count);
         if let Some(first) = report.violations.first() {
             self.failures.push((report.seed, format!("{:?}: {}", first.law, first.what)));
         }
@@ -49,9 +55,29 @@ impl Sum {
 
 /// Runs the stories of these seeds on this many threads; stops after a breach of a law that `enough` accepts.
 pub fn tell_all(seeds: Range<u64>, threads: usize, enough: impl Fn(&str) -> bool + Sync) -> Sum {
+    let mut sum: Sum = on_threads(seeds, threads, |seed, sum: &Mutex<Sum>| {
+        let report = tell_safely(seed);
+        let first = report.violations.first();
+        let is_enough = first.is_some_and(|first| enough(&format!("{:?}", first.law)));
+        if let Some(first) = first {
+            eprintln!("seed {seed}: {:?}: {}", first.law, first.what);
+        }
+        sum.lock().expect("no thread panics with it").add(report);
+        is_enough
+    });
+    sum.failures.sort();
+    sum
+}
+
+/// Does something for each of these seeds on this many threads, until it answers that it is enough. Returns the sum.
+pub fn on_threads<S: Default + Send>(
+    seeds: Range<u64>,
+    threads: usize,
+    one: impl Fn(u64, &Mutex<S>) -> bool + Sync,
+) -> S {
     let next = AtomicU64::new(seeds.start);
     let stop = AtomicBool::new(false);
-    let sum = Mutex::new(Sum::default());
+    let sum = Mutex::new(S::default());
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
@@ -60,21 +86,12 @@ pub fn tell_all(seeds: Range<u64>, threads: usize, enough: impl Fn(&str) -> bool
                     if seed >= seeds.end || stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    let report = tell_safely(seed);
-                    if let Some(first) = report.violations.first() {
-                        if enough(&format!("{:?}", first.law)) {
-                            stop.store(true, Ordering::Relaxed);
-                        }
-                        eprintln!("seed {seed}: {:?}: {}", first.law, first.what);
-                    }
-                    sum.lock().expect("no thread panics with it").add(report);
+                    stop.fetch_or(one(seed, &sum), Ordering::Relaxed);
                 }
             });
         }
     });
-    let mut sum = sum.into_inner().expect("no thread panics with it");
-    sum.failures.sort();
-    sum
+    sum.into_inner().expect("no thread panics with it")
 }
 
 /// Runs one story; a panic of the program counts as a failure.
@@ -94,6 +111,7 @@ fn tell_safely(seed: u64) -> Report {
             coverage: BTreeMap::new(),
             edits: BTreeMap::new(),
             excused: BTreeMap::new(),
+            watches: BTreeMap::new(),
             trace: Vec::new(),
         }
     })
@@ -116,7 +134,7 @@ pub fn replay(seed: u64) -> (String, bool) {
 
 /// The lines of the coverage table: the kinds, and the other purposes of requests.
 fn columns() -> Vec<String> {
-    let others = ["token", "reads", "lease", "ledger"].map(str::to_owned);
+    let others = ["token", "reads", "log", "lease", "ledger"].map(str::to_owned);
     others.into_iter().chain(kinds::KINDS.iter().map(|kind| kind.name().to_owned())).collect()
 }
 
@@ -130,11 +148,18 @@ const UNGUARDED: &[&str] = &["verify_service", "log_stream", "action", "legacy_a
 /// an attestation sends no request.
 fn possible(fault: &str, column: &str) -> bool {
     match fault {
-        "stale" => column == "reads",
+        "stale" => ["reads", "log"].contains(&column),
         "lost unseen" => UNGUARDED.contains(&column),
         "build fails" | "build slow" => BUILDERS.contains(&column),
         _ => column != "attest",
     }
+}
+
+/// The rows about watches that no story has met.
+pub fn unmet(sum: &Sum) -> Vec<String> {
+    let is_enough = sum.seeds >= ENOUGH_FOR_WATCHES;
+    let never = MET.iter().filter(|row| is_enough && !sum.watches.contains_key(**row));
+    never.map(|row| format!("watch: {row}")).collect()
 }
 
 /// The coverage table (fault by kind) as text, and its cells that are empty and should not be.
@@ -172,6 +197,10 @@ pub fn table(sum: &Sum) -> (String, Vec<String>) {
         if count == 0 {
             empty.push(format!("operator: {}", edit.name));
         }
+    }
+    for row in MET {
+        let count = sum.watches.get(row).copied().unwrap_or(0);
+        let _ = writeln!(out, "watch: {row:<59}{count:>8}");
     }
     for exemption in EXEMPTIONS {
         let count = sum.excused.get(exemption.name).copied().unwrap_or(0);

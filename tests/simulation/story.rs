@@ -16,7 +16,7 @@ use super::ground::{Cell, Ground, Violation};
 use super::manifests::{ACCOUNT, DOMAIN, Draft, OTHER, SECRETS, SENDER_KEYS, env};
 use super::operators::{EDITS, Operator};
 use super::procs::{Command, LEASE_TTL_MS, Proc, Start, Trouble, run};
-use super::{end, laws, told, worlds};
+use super::{end, laws, told, watched, worlds};
 
 pub const STACK: &str = "acme-login";
 /// The other stack of a tenant that has two.
@@ -33,6 +33,7 @@ pub struct Report {
     pub coverage: BTreeMap<Cell, usize>,
     pub edits: BTreeMap<&'static str, usize>,
     pub excused: BTreeMap<&'static str, usize>,
+    pub watches: BTreeMap<&'static str, usize>,
     pub trace: Vec<String>,
 }
 
@@ -115,6 +116,7 @@ pub fn tell(seed: u64, trace: bool) -> Report {
         coverage: std::mem::take(&mut ground.coverage),
         edits: std::mem::take(&mut ground.edits),
         excused: std::mem::take(&mut ground.excused),
+        watches: std::mem::take(&mut ground.watching.met),
         trace: ground.trace(),
     }
 }
@@ -268,11 +270,13 @@ impl Story {
             Command::Plan,
             Command::Destroy,
         ]);
+        let command = watched::draw(self, command);
         self.ground.schedule = Schedule::draw(&mut self.dice, &format!("faults {}", self.ground.runs));
         let mut dice = self.dice.fork("operator");
         self.ground.operator.draw(&mut dice);
         self.dice.next();
         let trouble = self.trouble();
+        let trouble = watched::trouble(self, command, trouble);
         self.ground.say(&format!("{command:?} with {trouble:?}, faults {} %", self.ground.schedule.percent));
         self.ground.say(&self.draft.text());
         let draft = self.draft.clone();
@@ -297,10 +301,15 @@ impl Story {
                 ..self.trouble()
             };
             self.ground.say(&format!("beside it, a second Lockstep with {trouble:?}"));
-            let start = Start { draft: &second, command: Command::Apply, trouble, ..start };
+            let command = watched::beside(self, command);
+            let start = Start { draft: &second, command, trouble, ..start };
             procs.push(Proc::new(&mut self.ground, &start));
         }
-        let first = self.go(procs).remove(0);
+        let mut procs = self.go(procs);
+        if let Command::Watch(ms) = command {
+            watched::afterwards(self, &procs, ms);
+        }
+        let first = procs.remove(0);
         if command == Command::Destroy && first.ended() == Some(Ended::Done) {
             self.left_in_use.extend(end::told_to_stay(self, &first));
             self.left_unproven.extend(told::left_unproven(&first));
@@ -373,7 +382,8 @@ impl Story {
         let ahead_ms = if told { *self.dice.fork("clock").pick(&ahead) } else { 0 };
         let ttls = [None, None, None, Some(6_000)];
         let lease_ttl_ms = *self.dice.fork("lease").pick(&ttls);
-        Trouble { starts_after_ms: 0, of_steps, kill, pause, interrupt, ahead_ms, lease_ttl_ms }
+        let of_watch = false;
+        Trouble { starts_after_ms: 0, of_watch, of_steps, kill, pause, interrupt, ahead_ms, lease_ttl_ms }
     }
 
     /// Runs processes to their ends, and checks their texts.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::dice::Dice;
 use super::manifests::{self, Draft};
 use super::mutants;
-use super::report::{ENOUGH_SEEDS, replay, table, tell_all};
+use super::report::{ENOUGH_SEEDS, replay, table, tell_all, unmet};
 use super::settings::{OBJECTS, SETTINGS};
 use super::{model, story, worlds};
 
@@ -27,6 +27,8 @@ fn the_laws_hold() {
     let seeds = std::env::var("LOCKSTEP_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
     let sum = tell_all(0..seeds, 2, |_| false);
     let (_, empty) = table(&sum);
+    let unmet = unmet(&sum);
+    assert!(unmet.is_empty(), "no story has met: {}", unmet.join(", "));
     println!(
         "{} seeds, {} runs, {} requests, {} empty cells",
         sum.seeds,

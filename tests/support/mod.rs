@@ -51,7 +51,7 @@ pub fn env() -> BTreeMap<String, String> {
 }
 
 /// A user's own code, which may read any secrets: the path and the text of each file.
-const OWN_CODE: [(&str, &str); 3] = [
+const OWN_CODE: [(&str, &str); 4] = [
     (
         "./own.js",
         "exports.onExecuteCustomPhoneProvider = async (event, api) => { api.notification.drop('x'); };\n",
@@ -61,6 +61,12 @@ const OWN_CODE: [(&str, &str); 3] = [
         "./both.js",
         "exports.onExecuteCustomPhoneProvider = async (event, api) => {};\n\
          exports.onExecuteSendPhoneMessage = async (event, api) => {};\n",
+    ),
+    // It passes a rate limit by itself.
+    (
+        "./limits.js",
+        "const RATE_LIMITS = {\"per_user\":\"user\"}; // lockstep:rate-limits\n\
+         exports.onExecuteCustomPhoneProvider = async (event, api) => { api.notification.drop(`${RATE_LIMITS}`); };\n",
     ),
 ];
 
@@ -251,10 +257,12 @@ impl Stack {
             revision: "r1".into(),
             destroy,
             rollback: false,
+            handed_on: Default::default(),
             allow_delete: destroy || self.allow_delete,
             named: self.named.clone(),
             purpose: self.purpose,
             watch_ms: self.watch_ms,
+            only_run: None,
         }
     }
 

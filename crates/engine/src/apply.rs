@@ -316,7 +316,7 @@ impl<'a> Work<'a> {
         // By the manifest: a value that is only accepted was never begun by this run.
         let begun = intent::begun(self.plan, &self.session.declared(), &self.known());
         let at = timestamp(self.port.server_now_ms());
-        self.begin_watch(&nonce, &at);
+        self.begin_watch(&nonce, &at, before.is_unfinished());
         let seen = &self.observation.seen;
         let begins = intent::begins(nonce.clone(), at, self.plan, begun, seen, &self.ledger);
         // A rollback keeps what it takes back on record, so that the next one finishes a rollback that died.

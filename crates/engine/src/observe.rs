@@ -43,6 +43,11 @@ pub struct Session {
     pub destroy: bool,
     /// The run takes back what the last run changed.
     pub rollback: bool,
+    /// Resources whose outputs other tenants of a fleet take, with the names of those tenants in words. A rollback leaves
+    /// them in place.
+    pub handed_on: BTreeMap<String, String>,
+    /// A rollback takes back this run (the nonce of its intent) and no later one.
+    pub only_run: Option<String>,
     pub allow_delete: bool,
     /// Ids (addresses, for switches) of objects that may be deleted or put back although nothing proves the record.
     pub named: BTreeSet<String>,
@@ -397,6 +402,20 @@ pub(super) fn plan(
             level: Level::Blocker,
         });
     }
+    let last_run = found.ledger.as_ref().and_then(|ledger| ledger.last_run.as_ref());
+    if session.rollback
+        && session.only_run.as_ref().is_some_and(|run| last_run.is_some_and(|last| last.run != *run))
+    {
+        findings.push(Finding {
+            code: codes::CHANGED_SINCE,
+            address: "ledger".into(),
+            text:
+                "another run has changed the stack since the one that was watched, so nothing is taken back"
+                    .into(),
+            help: "look whether it is well with `lockstep status`".into(),
+            level: Level::Blocker,
+        });
+    }
     if session.destroy && found.stands.action_id.is_some() && found.ledger.is_none() {
         findings.push(Finding {
             code: codes::RECORD_UNUSABLE, address: "ledger".into(),
@@ -428,6 +447,7 @@ pub(super) fn plan(
         kept_in: session.store.name(),
         destroy: session.destroy,
         rollback: session.rollback,
+        handed_on: &session.handed_on,
         allow_delete: session.allow_delete,
         named: &session.named,
         purpose: session.purpose,

@@ -60,9 +60,10 @@ pub async fn watched(
     port: &Port,
 ) -> Result<Run, Failed> {
     let open = on_record(&session, port).await?;
+    let mut earlier = None;
     if let Some((ledger, watch)) = open.as_ref().and_then(|ledger| Some((ledger, ledger.watch.clone()?))) {
-        // A run that did not report its end is finished first, unless it was to be taken back.
-        if watch.failing.is_some() || ledger.has_reported() {
+        // A run that did not come to its end is finished first, unless it was to be taken back.
+        if watch.failing.is_some() || !ledger.is_unfinished() {
             port.tell(Event::notice(format!(
                 "the watch of {} did not come to its end; going on with it",
                 watch.since
@@ -77,6 +78,7 @@ pub async fn watched(
             if health.verdict == Verdict::Failing {
                 return Ok(Run { report: None, watched: Some(watched) });
             }
+            earlier = Some(watched);
         }
     }
     may_read_the_log(&port.reader()).await?;
@@ -84,12 +86,30 @@ pub async fn watched(
     if report.outcome.ended != Ended::Done {
         return Ok(Run { report: Some(report), watched: None });
     }
-    let watch = on_record(&session, port).await?.and_then(|ledger| ledger.watch);
-    let watched = match watch {
-        Some(watch) => Some(settle(&session, watch, port).await?),
-        None => None,
+    // Whatever becomes of the watch: what the run has done is reported. Where it has nothing to watch itself, the watch that
+    // it brought to an end counts.
+    let since = timestamp(port.server_now_ms());
+    let watched = match on_record(&session, port).await.map(|ledger| ledger.and_then(|ledger| ledger.watch)) {
+        Ok(None) => earlier,
+        Ok(Some(watch)) => {
+            let since = watch.since.clone();
+            let settled = settle(&session, watch, port).await;
+            Some(settled.unwrap_or_else(|failed| unwatched(&failed, since, port)))
+        }
+        Err(_) if report.outcome.done.is_empty() => earlier,
+        Err(failed) => Some(unwatched(&failed, since, port)),
     };
     Ok(Run { report: Some(report), watched })
+}
+
+/// The watch over a run that is done, if it ended before its time.
+fn unwatched(failed: &Failed, since: String, port: &Port) -> Watched {
+    let why = match failed {
+        Failed::Stopped => "it was stopped before its time was over".to_owned(),
+        failed => format!("the record could not be read after the run: {failed}"),
+    };
+    let why = format!("{why}; the next run with a watch goes on with it");
+    Watched { health: Health::not_read(since, timestamp(port.server_now_ms()), why), back: None }
 }
 
 async fn on_record(session: &Session, port: &Port) -> Result<Option<Ledger>, Failed> {
@@ -128,10 +148,10 @@ async fn settle(session: &Session, watch: Watch, port: &Port) -> Result<Watched,
     Ok(Watched { health, back: Some(take_back(session, &watch, port).await) })
 }
 
-/// Takes back what the last run on record changed. Whoever asked for the watch has confirmed it. A rollback that was
-/// cut off is finished, and one that has come to its end finds nothing more to do.
+/// Takes back what the watched run changed, if it is still the last one on record. Whoever asked for the watch has
+/// confirmed it. A rollback that was cut off is finished, and one that has come to its end finds nothing more to do.
 async fn take_back(session: &Session, watch: &Watch, port: &Port) -> Result<Report, Failed> {
-    let back = Session { watch_ms: None, ..session.clone() };
+    let back = Session { watch_ms: None, only_run: Some(watch.run.clone()), ..session.clone() };
     let report = rollback(back, Wishes::default(), |_| Decision::Apply.into(), port).await?;
     // A rollback with steps has taken the watch off the record.
     if report.outcome.ended == Ended::Done && report.outcome.done.is_empty() {

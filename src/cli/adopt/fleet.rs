@@ -1,5 +1,6 @@
 //! `lockstep adopt --tenants`: writes the fleet of tenants that were set up by hand.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::super::args::ManifestArgs;
@@ -7,14 +8,17 @@ use super::super::error::{Error, Result};
 use super::super::exit::Exit;
 use super::super::fleet::{gather, load::load_texts};
 use super::super::init::schema_line;
+use super::super::outputs::new_file;
 use super::super::setup::Shell;
-use super::{Args, is_set, list, stem, tell_written, writable, write};
-use crate::adopt::fleet::{self, Names, Read, together};
+use super::{Args, is_set, list, stem, tell_written, write};
+use crate::adopt::fleet::{self, Names, Read, Taken, together};
 use crate::adopt::{Adopted, Head, Stop, adopt};
+use crate::fleet::report::listed;
 use crate::fleet::select::Selection;
 use crate::kinds::adopting::{Ask, Wish};
 use crate::manifest::Missing;
 use crate::model::text::{line_of, shell_word};
+use crate::shell::fleet::Crowd;
 use crate::shell::in_process::save_world;
 
 /// Name of the base's file.
@@ -26,7 +30,7 @@ pub fn adopt_all(args: &Args, table: &Path, shell: &mut Shell) -> Result<Exit> {
         true => PathBuf::from("fleet.yaml"),
         false => args.out.clone(),
     };
-    let (folder, stem) = (writable(&out)?, stem(&out)?);
+    let (folder, stem) = (new_file("adopt", &out)?, stem(&out)?);
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     let (Some(file), Some(relative)) = (name(&out), name(table)) else {
         return Err(Error::usage("--tenants names no file").help("name a table in CSV, YAML or JSON"));
@@ -73,13 +77,16 @@ pub fn adopt_all(args: &Args, table: &Path, shell: &mut Shell) -> Result<Exit> {
         return Ok(Exit::Failed);
     };
     let (mut crowd, world) = gather(&made, &args.connect, shell)?;
-    let wishes: Vec<(Wish, Head)> = made
+    let mut wishes: Vec<(Wish, Head)> = made
         .iter()
         .map(|one| {
             let tenant = &loaded.tenants.list[one.at];
             let cell = |name: &str| tenant.cell(name).filter(|cell| !cell.is_empty()).map(str::to_owned);
+            let used = cell("use_verify_service");
             let wish = Wish {
-                verify_service: cell("verify_service"),
+                uses_service: used.is_some(),
+                uses_function: false,
+                verify_service: used.or_else(|| cell("verify_service")),
                 action: cell("action"),
                 ids: std::collections::BTreeSet::new(),
             };
@@ -95,23 +102,16 @@ pub fn adopt_all(args: &Args, table: &Path, shell: &mut Shell) -> Result<Exit> {
             (wish, head)
         })
         .collect();
-    let next = std::cell::Cell::new(0);
-    let results = crowd.each(0..made.len(), |_, reader| {
-        let (wish, head) = wishes[next.replace(next.get() + 1)].clone();
-        async move { Ok(adopt(&wish, &head, &reader).await) }
-    })?;
+    let tenants: Vec<&str> = made.iter().map(|one| loaded.tenants.list[one.at].name.as_str()).collect();
+    let read = read_all(&tenants, &mut wishes, &mut crowd, shell)?;
     if let Some((path, twin)) = world {
         save_world(&*twin.borrow(), &path)?;
     }
-    let tenants = made.iter().map(|one| loaded.tenants.list[one.at].name.clone());
-    let results = tenants.zip(results.into_iter().map(|result| {
-        result.unwrap_or_else(|failed| Err(Stop::Unread(vec![("the tenant".into(), failed)])))
-    }));
-    let read = match sorted(results, shell) {
+    let (read, taken) = match read {
         Ok(read) => read,
         Err(Refused::Asked(text)) => {
             return Err(Error::usage(text).help(
-                "give the table columns verify_service and action: a SID, a name or an id, or none; an empty cell lets adopt choose",
+                "give the table columns verify_service (or use_verify_service, for one that others manage) and action: a SID, a name or an id, or none; an empty cell lets adopt choose",
             ));
         }
         Err(Refused::Unread) => {
@@ -126,8 +126,61 @@ pub fn adopt_all(args: &Args, table: &Path, shell: &mut Shell) -> Result<Exit> {
     let mut fleet = together(read, names, by_token);
     let text = fleet.files.remove(&file).unwrap_or_default();
     let written = write(&out, &text, &fleet.files)?;
-    tell(&out, &told, &fleet, &written, shell);
+    tell(&out, &told, &fleet, &taken, &written, shell);
     Ok(Exit::Done)
+}
+
+/// The tenants, and what they take from each other.
+type Adoption = std::result::Result<(Vec<Read>, BTreeMap<String, Taken>), Refused>;
+
+/// Reads the tenants. Whoever takes from another one is read once more, without what that one manages.
+fn read_all(
+    names: &[&str],
+    wishes: &mut [(Wish, Head)],
+    crowd: &mut Crowd<'static>,
+    shell: &mut Shell,
+) -> Result<Adoption> {
+    let everyone: Vec<usize> = (0..names.len()).collect();
+    let mut read = match read_some(&everyone, names, wishes, crowd, shell)? {
+        Ok(read) => read,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let taken = fleet::taken(&read);
+    let takers: Vec<usize> = everyone.into_iter().filter(|at| taken.contains_key(names[*at])).collect();
+    for at in &takers {
+        let (wish, one) = (&mut wishes[*at].0, &taken[names[*at]]);
+        if let Some((sid, _)) = &one.service {
+            (wish.verify_service, wish.uses_service) = (Some(sid.clone()), true);
+        }
+        wish.uses_function = one.function.is_some();
+    }
+    let again = match read_some(&takers, names, wishes, crowd, shell)? {
+        Ok(again) => again,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    for (at, (name, mut adopted)) in takers.into_iter().zip(again) {
+        fleet::refer(&mut adopted, &taken[&name]);
+        read[at] = (name, adopted);
+    }
+    Ok(Ok((read, taken)))
+}
+
+fn read_some(
+    which: &[usize],
+    names: &[&str],
+    wishes: &[(Wish, Head)],
+    crowd: &mut Crowd<'static>,
+    shell: &mut Shell,
+) -> Result<std::result::Result<Vec<Read>, Refused>> {
+    let next = std::cell::Cell::new(0);
+    let results = crowd.each(which.iter().copied(), |_, reader| {
+        let (wish, head) = wishes[which[next.replace(next.get() + 1)]].clone();
+        async move { Ok(adopt(&wish, &head, &reader).await) }
+    })?;
+    let results = results
+        .into_iter()
+        .map(|result| result.unwrap_or_else(|failed| Err(Stop::Unread(vec![("the tenant".into(), failed)]))));
+    Ok(sorted(which.iter().map(|at| names[*at].to_owned()).zip(results), shell))
 }
 
 /// Why nothing is written.
@@ -174,7 +227,31 @@ fn sorted(
     }
 }
 
-fn tell(out: &Path, read: &[Read], fleet: &fleet::Fleet, written: &[PathBuf], shell: &mut Shell) {
+/// What tenants have together, a line for each Verify service and each Function.
+fn shared(taken: &BTreeMap<String, Taken>) -> Vec<String> {
+    let mut by_hub: BTreeMap<(String, &String), Vec<String>> = BTreeMap::new();
+    for (name, one) in taken {
+        if let Some((sid, hub)) = &one.service {
+            by_hub.entry((format!("the Verify service {sid}"), hub)).or_default().push(name.clone());
+        }
+        if let Some(hub) = &one.function {
+            by_hub.entry((format!("the Function of {hub}"), hub)).or_default().push(name.clone());
+        }
+    }
+    let line = |((what, hub), takers): ((String, &String), Vec<String>)| {
+        format!("{what}: {hub} manages it, and it is taken from there by {}", listed(&takers))
+    };
+    by_hub.into_iter().map(line).collect()
+}
+
+fn tell(
+    out: &Path,
+    read: &[Read],
+    fleet: &fleet::Fleet,
+    taken: &BTreeMap<String, Taken>,
+    written: &[PathBuf],
+    shell: &mut Shell,
+) {
     let say = &mut shell.say;
     tell_written(written, say);
     let mut list = |title: &str, lines: &[String]| list(title, lines, say);
@@ -184,11 +261,12 @@ fn tell(out: &Path, read: &[Read], fleet: &fleet::Fleet, written: &[PathBuf], sh
         "Set these variables for each tenant, besides those of the connections (TENANT: its name, such as ACME_DEV for acme-dev):",
         &variables,
     );
-    let overlays: Vec<String> = fleet
-        .overlays
-        .iter()
-        .map(|(file, tenants)| format!("{file}  for {}", crate::fleet::report::listed(tenants)))
-        .collect();
+    list(
+        "No two stacks may manage the same, so tenants that share something take it from one:",
+        &shared(taken),
+    );
+    let overlays: Vec<String> =
+        fleet.overlays.iter().map(|(file, tenants)| format!("{file}  for {}", listed(tenants))).collect();
     list("These overlays have what differs from the base:", &overlays);
     let of = |lines: fn(&Adopted) -> &Vec<String>| -> Vec<String> {
         read.iter()

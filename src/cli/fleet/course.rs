@@ -7,6 +7,7 @@ use super::super::error::{Error, Result};
 use super::super::reports::{FleetContent, publish_pages};
 use super::super::setup::Shell;
 use super::gates::judge;
+use super::hubs;
 use super::load::{Loaded, Made};
 use super::recorded::Log;
 use super::settled::Settled;
@@ -256,22 +257,29 @@ impl<'a> Course<'a> {
     pub(super) fn take_back(&mut self, wave: usize, shell: &mut Shell) -> Result<()> {
         let wrote = |name: &&String| self.state.tenants.get(*name).is_some_and(|one| one.steps > 0);
         let names: Vec<String> = self.state.waves[wave].members.iter().filter(wrote).cloned().collect();
+        let all: BTreeSet<String> = names.iter().cloned().collect();
         // A hub goes back after those that take from it, and no more are written to at once than in a wave.
         for names in self.sharing.backwards(names) {
             for part in names.chunks(self.loaded.fleet.rollout.max_parallel.max(1)) {
-                self.take_back_part(part, shell)?;
+                self.take_back_part(part, &all, shell)?;
             }
         }
         Ok(())
     }
 
-    fn take_back_part(&mut self, names: &[String], shell: &mut Shell) -> Result<()> {
+    fn take_back_part(&mut self, names: &[String], all: &BTreeSet<String>, shell: &mut Shell) -> Result<()> {
         self.bound(names.len());
         let mut running = Vec::new();
         for name in names {
             let Some(at) = self.member_of(name) else { continue };
             let Member { tenant, session } = &self.crowd.members[at];
-            let session = session.clone();
+            let mut session = session.clone();
+            // Whoever could not be taken back before it still needs what it takes.
+            let is_left = |name: &str| {
+                let became = self.state.tenants.get(name).map(|one| one.became);
+                all.contains(name) && became != Some(Became::RolledBack)
+            };
+            session.handed_on = hubs::left_with(name, self.loaded, self.made, is_left);
             let (task, slot) = self.crowd.driver.spawn(*tenant, move |port| async move {
                 rollback(session, Wishes::default(), |_| Decision::Apply.into(), &port).await
             });

@@ -13,6 +13,7 @@ use crate::diag::{Diagnostic, Problem, codes};
 use crate::fleet::hubs::{Takes, depths};
 use crate::fleet::report::listed;
 use crate::fleet::told::Problems;
+use crate::kinds;
 use crate::manifest::{self, Missing};
 use crate::model::manifest::Manifest;
 use crate::model::text::line;
@@ -125,15 +126,9 @@ pub fn order(loaded: &mut Loaded, made: &[Made]) {
 
 /// Refuses to destroy a tenant while others of the table take its outputs: their codes would stop.
 pub fn refuse_destroy(args: &ManifestArgs, shell: &mut Shell) -> Result<()> {
-    let Some(loaded) = load(args, &FleetArgs::default(), shell)? else { return Ok(()) };
-    let Some(hub) = loaded.selected.first().map(|at| loaded.tenants.list[*at].name.clone()) else {
-        return Ok(());
-    };
-    let reference = format!("${{tenants.{hub}.");
-    let takers: Vec<String> = (0..loaded.tenants.list.len())
-        .filter(|at| loaded.tenants.list[*at].name != hub && loaded.render(*at).text.contains(&reference))
-        .map(|at| loaded.tenants.list[at].name.clone())
-        .collect();
+    let Some((hub, takers)) = takers(args, shell)? else { return Ok(()) };
+    let takers: BTreeSet<String> = takers.into_values().flatten().collect();
+    let takers: Vec<String> = takers.into_iter().collect();
     if takers.is_empty() {
         return Ok(());
     }
@@ -143,6 +138,61 @@ pub fn refuse_destroy(args: &ManifestArgs, shell: &mut Shell) -> Result<()> {
         listed(&takers)
     ))
     .help("destroy each of them with --tenant NAME and take it out of the table, or give it a service of its own and roll that out"))
+}
+
+/// What a rollback of a tenant leaves in place, because others of the table take it: resources, with those tenants in
+/// words.
+pub fn handed_on(args: &ManifestArgs, shell: &mut Shell) -> Result<BTreeMap<String, String>> {
+    let takers = takers(args, shell)?.map(|(_, takers)| takers).unwrap_or_default();
+    Ok(in_words(takers))
+}
+
+/// Resources with the tenants that take them, in words.
+fn in_words(takers: Takers) -> BTreeMap<String, String> {
+    let words = |tenants: BTreeSet<String>| listed(&tenants.into_iter().collect::<Vec<_>>());
+    takers.into_iter().map(|(resource, tenants)| (resource, words(tenants))).collect()
+}
+
+/// What a rollback of a tenant leaves in place for those of a rollout that still take it.
+pub fn left_with(
+    hub: &str,
+    loaded: &Loaded,
+    made: &[Made],
+    is_left: impl Fn(&str) -> bool,
+) -> BTreeMap<String, String> {
+    let mut out = Takers::new();
+    for one in made {
+        let name = &loaded.tenants.list[one.at].name;
+        let taken =
+            handed::taken(&one.manifest).into_iter().filter(|(from, ..)| from == hub && is_left(name));
+        for (_, output, _) in taken {
+            out.entry(kinds::of_output(&output).to_owned()).or_default().insert(name.clone());
+        }
+    }
+    in_words(out)
+}
+
+/// The tenants that take from one, by the resource that they take.
+type Takers = BTreeMap<String, BTreeSet<String>>;
+
+/// The selected tenant, and those of the whole table that take from it. `None`: there are errors, which were printed.
+fn takers(args: &ManifestArgs, shell: &mut Shell) -> Result<Option<(String, Takers)>> {
+    let Some(loaded) = load(args, &FleetArgs::default(), shell)? else { return Ok(None) };
+    let Some(hub) = loaded.selected.first().map(|at| loaded.tenants.list[*at].name.clone()) else {
+        return Ok(None);
+    };
+    let start = format!("${{tenants.{hub}.");
+    let mut out = Takers::new();
+    for (at, tenant) in loaded.tenants.list.iter().enumerate().filter(|(_, tenant)| tenant.name != hub) {
+        for rest in loaded.render(at).text.split(&start).skip(1) {
+            // A name may have dots, so `acme` is no hub of who takes from `acme.dev`.
+            let output = rest.split('}').next().unwrap_or_default();
+            if handed::is_output(output) {
+                out.entry(kinds::of_output(output).to_owned()).or_default().insert(tenant.name.clone());
+            }
+        }
+    }
+    Ok(Some((hub, out)))
 }
 
 /// The manifest of one tenant with the outputs of its hubs, which are read for it. `None`: there are errors, which were

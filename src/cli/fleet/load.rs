@@ -11,7 +11,7 @@ use super::super::error::{Error, Result};
 use super::super::loading::{self, Outside, tell};
 use super::super::setup::Shell;
 use super::{FleetArgs, hubs};
-use crate::diag::{Diagnostic, Severity};
+use crate::diag::{self, Diagnostic, Severity};
 use crate::fleet::file::{self, Place};
 use crate::fleet::select::{Selection, select};
 use crate::fleet::told::Problems;
@@ -276,15 +276,14 @@ impl Loaded {
             hubs::check(self, &mut made, &mut problems);
         }
         let has_errors = problems.has_errors();
-        let mut errors = 0;
-        for (source, found) in problems.finish() {
-            errors += found.iter().filter(|one| one.problem.severity == Severity::Error).count();
-            shell.reports.note(&found, &source);
-            super::super::drawing::draw(&found, &source, shell);
+        let told = problems.finish();
+        for (source, found) in &told {
+            shell.reports.note(found, source);
+            super::super::drawing::draw(found, source, shell);
         }
         if has_errors {
-            let s = if errors == 1 { "" } else { "s" };
-            let words = format!("{errors} error{s} in the manifests of the fleet");
+            let errors = diag::errors(told.iter().flat_map(|(_, found)| found)).unwrap_or_default();
+            let words = format!("{errors} in the manifests of the fleet");
             shell.say.err_line(&words);
             shell.refused = Some(words);
             return Ok(None);

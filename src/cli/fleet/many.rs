@@ -96,6 +96,24 @@ pub fn made(
     Ok(Some((loaded, made)))
 }
 
+/// The tenants that are selected, each connected, and the world of a twin.
+type Connected = (Loaded, Vec<Made>, Crowd<'static>, World);
+
+/// As [`made`], with the connection to each tenant.
+fn connected(
+    args: &ManifestArgs,
+    selection: &FleetArgs,
+    connect: &ConnectArgs,
+    shell: &mut Shell,
+) -> Result<Option<Connected>> {
+    refuse_forms(shell)?;
+    let Some((loaded, made)) = made(args, selection, Some(connect), Missing::Error, shell)? else {
+        return Ok(None);
+    };
+    let (crowd, world) = gather(&made, connect, shell)?;
+    Ok(Some((loaded, made, crowd, world)))
+}
+
 /// `plan FLEET`.
 pub fn plan(
     args: &ManifestArgs,
@@ -125,11 +143,9 @@ pub fn status(
     connect: &ConnectArgs,
     shell: &mut Shell,
 ) -> Result<Exit> {
-    refuse_forms(shell)?;
-    let Some((loaded, made)) = made(args, selection, Some(connect), Missing::Error, shell)? else {
+    let Some((loaded, made, mut crowd, world)) = connected(args, selection, connect, shell)? else {
         return Ok(Exit::Failed);
     };
-    let (mut crowd, world) = gather(&made, connect, shell)?;
     crowd.members.iter_mut().for_each(|member| status::prepare(&mut member.session));
     let scrub = shell.scrub.clone();
     let (results, _) = in_order(&loaded, &made, &mut crowd, shell, |session, reader, is_hub| {
@@ -180,11 +196,9 @@ fn read(
     command: &'static str,
     shell: &mut Shell,
 ) -> Result<Exit> {
-    refuse_forms(shell)?;
-    let Some((loaded, made)) = made(args, selection, Some(connect), Missing::Error, shell)? else {
+    let Some((loaded, made, mut crowd, world)) = connected(args, selection, connect, shell)? else {
         return Ok(Exit::Failed);
     };
-    let (mut crowd, world) = gather(&made, connect, shell)?;
     for member in &mut crowd.members {
         member.session.purpose = wish.purpose;
         member.session.destroy = wish.destroy;

@@ -131,6 +131,11 @@ impl Log {
         Ok(Log { records: Some(records), found, ..Log::default() })
     }
 
+    /// The name of this run; no other has it.
+    pub fn run(&self) -> &str {
+        self.records.as_ref().map_or("", Records::run)
+    }
+
     /// Writes one event at once. False: a run wrote at the same time, so the last record has to be read again.
     pub fn write(&mut self, event: Event, state: &State, by: &str, at_ms: u64) -> Result<bool> {
         let Some(records) = &mut self.records else { return Ok(true) };

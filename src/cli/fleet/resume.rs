@@ -1,8 +1,11 @@
 //! How a rollout goes on that another run began, and one that was halted.
 
+use std::collections::BTreeMap;
+
 use super::super::error::Result;
 use super::super::setup::Shell;
 use super::course::{Course, blocked};
+use super::shard::shortened;
 use crate::engine::apply::timestamp;
 use crate::fleet::rollout::{Became, Event, Progress};
 use crate::model::text::line;
@@ -21,27 +24,46 @@ impl Course<'_> {
             let text = format!("goes on after the halt at {}: {}", timestamp(halt.at_ms), line(&halt.why));
             shell.say.err_one_line(text);
         }
+        let resumed = self.resumed(accepted, why);
+        self.say_left_out(&resumed, shell);
+        self.happened(resumed)
+    }
+
+    /// What is written when a person lets the rollout go on.
+    pub(super) fn resumed(&self, accepted: &[String], why: &str) -> Event {
         let (again, left_out) = self.reconsidered();
-        self.happened(Event::Resumed {
-            accepted: accepted.to_vec(),
-            again,
-            why: why.to_owned(),
-            by: self.by.clone(),
-        })?;
-        for (name, reason) in left_out {
-            let at_ms = self.now_ms();
-            let progress = Progress { became: Became::Skipped, at_ms, began_ms: 0, steps: 0, why: reason };
-            self.became(&name, progress, shell)?;
+        let plans = match self.state.shards.is_one() {
+            true => BTreeMap::new(),
+            false => self.plans(),
+        };
+        let (accepted, why, by) = (accepted.to_vec(), why.to_owned(), self.by.clone());
+        Event::Resumed { accepted, again, left_out, plans, why, by }
+    }
+
+    /// Says who is left out from now on.
+    pub(super) fn say_left_out(&self, resumed: &Event, shell: &mut Shell) {
+        let Event::Resumed { left_out, .. } = resumed else { return };
+        for (name, why) in left_out {
+            let (became, at_ms, why) = (Became::Skipped, self.now_ms(), why.clone());
+            self.say_became(name, &Progress { became, at_ms, began_ms: 0, steps: 0, why }, shell);
         }
-        Ok(())
+    }
+
+    /// The plans that were confirmed, as the records of shards keep them.
+    pub(super) fn plans(&self) -> BTreeMap<String, String> {
+        let plans = self.confirmed.iter().filter_map(|(name, one)| {
+            let plan = one.result.plan().filter(|plan| !plan.is_empty())?;
+            Some((name.clone(), shortened(plan)))
+        });
+        plans.collect()
     }
 
     /// The tenants of the open wave that were done, and are to be applied again because this run found a difference; and
     /// those that this run leaves out, each with the reason.
-    fn reconsidered(&self) -> (Vec<String>, Vec<(String, String)>) {
+    fn reconsidered(&self) -> (Vec<String>, BTreeMap<String, String>) {
         let Some(wave) = self.state.current().filter(|wave| self.state.waves[*wave].opened_ms.is_some())
         else {
-            return (Vec::new(), Vec::new());
+            return (Vec::new(), BTreeMap::new());
         };
         let done = |name: &&String| {
             let became = self.state.tenants.get(*name).map(|one| one.became);

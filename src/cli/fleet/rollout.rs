@@ -33,7 +33,7 @@ use crate::shell::files;
 use crate::shell::fleet::Crowd;
 use crate::shell::in_process::save_world;
 use crate::shell::record_place::Place;
-use crate::shell::secrets::{Scrub, seed};
+use crate::shell::secrets::Scrub;
 use crate::shell::terminal::AskProblem;
 
 /// Roll a change out over a fleet, wave by wave
@@ -316,8 +316,7 @@ fn part(args: &Args, course: &mut Course<'_>) -> Result<Option<Part>> {
         None if course.is_shared() => (0, 1),
         None => return Ok(None),
     };
-    let run = format!("{}-{:016x}", place.0, seed()?);
-    course.share(place, run, millis(args.poll)).map(Some)
+    course.share(place, millis(args.poll)).map(Some)
 }
 
 /// Shows the plan, asks, and goes. The state of the course says how it ended.
@@ -359,7 +358,7 @@ fn decided(
     }
     let why = args.why.as_deref().unwrap_or_default();
     if let Some(part) = &mut part {
-        course.resume_shared(part, args.words.len() > 1, &args.accept, why)?;
+        course.resume_shared(part, args.words.len() > 1, &args.accept, why, shell)?;
         return course.go_shared(part, until, shell);
     }
     course.resume(&args.accept, why, shell)?;

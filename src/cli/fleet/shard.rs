@@ -63,8 +63,9 @@ pub struct Part {
 
 impl Course<'_> {
     /// Makes the course one of several shards. `part`: from 1, and how many there are; 0: alone with what shards began.
-    pub fn share(&mut self, part: (u32, u32), run: String, poll_ms: u64) -> Result<Part> {
+    pub fn share(&mut self, part: (u32, u32), poll_ms: u64) -> Result<Part> {
         let (shard, of) = part;
+        let run = format!("{shard}-{}", self.log.run());
         let open: Vec<String> = self.sharing.open().cloned().collect();
         if !open.is_empty() {
             let text = format!(
@@ -87,12 +88,8 @@ impl Course<'_> {
                 self.crowd.driver.engine().share_account(&account, shards as u64);
             }
         }
-        let plans = self.confirmed.iter().filter_map(|(name, one)| {
-            let plan = one.result.plan().filter(|plan| !plan.is_empty())?;
-            Some((name.clone(), shortened(plan)))
-        });
         let mut begin = self.log.take_waiting();
-        begin.push(Event::Shared { of, plans: plans.collect() });
+        begin.push(Event::Shared { of, plans: self.plans() });
         let me = Me { run, shard, of, owners };
         let now_ms = self.now_ms();
         let mut shared = Part {
@@ -127,6 +124,7 @@ impl Course<'_> {
         resumes: bool,
         accepted: &[String],
         why: &str,
+        shell: &mut Shell,
     ) -> Result<()> {
         let is_alone = part.me.shard == 0;
         if !(resumes || is_alone) {
@@ -136,10 +134,11 @@ impl Course<'_> {
                     .help("write `lockstep rollout resume` with the same options on every shard")),
             };
         }
-        let (accepted, why, by) = (accepted.to_vec(), why.to_owned(), self.by.clone());
         match self.state.halt.is_some() || !accepted.is_empty() {
             true if part.me.shard <= 1 => {
-                part.facts.push(Event::Resumed { accepted, again: Vec::new(), why, by })
+                let resumed = self.resumed(accepted, why);
+                self.say_left_out(&resumed, shell);
+                part.facts.push(resumed);
             }
             _ => part.patient_ms = self.now_ms().saturating_add(part.watch.life_ms),
         }

@@ -504,6 +504,8 @@ pub struct Door {
     pub who: usize,
     pub kill: Option<Kill>,
     pub interrupt: Option<usize>,
+    /// After so many requests it stands still for so long.
+    pub pause: Option<(usize, u64)>,
     pub signals: Signals,
     pub heard: Rc<RefCell<Heard>>,
     pub sent: usize,
@@ -535,9 +537,15 @@ impl Simulator for Door {
         handled
     }
 
-    fn passed(&mut self, now_ms: u64) {
+    fn passed(&mut self, mut now_ms: u64) -> u64 {
         self.turns.wait(self.who, now_ms);
+        if let Some((_, ms)) = self.pause.take_if(|(sent, _)| self.sent >= *sent) {
+            lock(&self.field).count("stands still", self.who);
+            now_ms += ms;
+            self.turns.wait(self.who, now_ms);
+        }
         let mut field = lock(&self.field);
         field.now_ms = field.now_ms.max(now_ms);
+        now_ms
     }
 }

@@ -19,6 +19,8 @@ const TAIL_MS: u64 = 30_000;
 /// What is known of a process from outside.
 pub struct Ran {
     pub who: usize,
+    /// All processes that roll out together with it, itself among them.
+    pub group: BTreeSet<usize>,
     /// Length of the log when its revision began, and when it began.
     pub revision: usize,
     pub from: usize,
@@ -31,16 +33,25 @@ pub struct Ran {
     pub takes_back: bool,
 }
 
-/// Judges one process; returns what is wrong.
-pub fn judge(field: &Field, drawn: &Drawn, ran: &Ran) -> Vec<String> {
+/// Judges one process; returns what is wrong. What shards do together is judged once, with the first of them.
+pub fn judge(field: &Field, drawn: &Drawn, ran: &Ran, all: &[Ran]) -> Vec<String> {
     let mut wrong = Vec::new();
-    let halted = ran.halted.unwrap_or(usize::MAX);
-    let ours = || field.log.iter().enumerate().skip(ran.from).filter(|(_, one)| one.who == ran.who);
-    let writes: Vec<(usize, &Seen)> = ours().filter(|(at, one)| one.writes() && *at < halted).collect();
-    let after: Vec<(usize, &Seen)> = ours().filter(|(at, one)| one.writes() && *at >= halted).collect();
-    if !ran.takes_back {
+    let halted = |who: usize| all.iter().find(|one| one.who == who)?.halted;
+    let log = || field.log.iter().enumerate().skip(ran.from);
+    let is_before = |(at, one): &(usize, &Seen)| *at < halted(one.who).unwrap_or(usize::MAX);
+    let together = || log().filter(|(_, one)| one.writes() && ran.group.contains(&one.who));
+    let writes: Vec<(usize, &Seen)> = together().filter(is_before).collect();
+    let begun = |one: &Seen| writes.iter().any(|(_, old)| (old.who, old.tenant) == (one.who, one.tenant));
+    // What a shard has in flight ends after its halt.
+    let in_flight = |one: &Seen| ran.group.len() > 1 && begun(one);
+    let after: Vec<(usize, &Seen)> =
+        together().filter(|one| one.1.who == ran.who && !is_before(one) && !in_flight(one.1)).collect();
+    if !ran.takes_back && ran.group.first() == Some(&ran.who) {
+        let ends = ran.group.iter().filter_map(|who| halted(*who)).min();
         waves(field, drawn, ran, &writes, &mut wrong);
-        budget(field, drawn, ran, &mut wrong);
+        budget(field, drawn, ran, ends, &mut wrong);
+    }
+    if !ran.takes_back && ran.group.len() == 1 {
         halts(field, ran, &writes, &mut wrong);
     }
     back(field, drawn, ran, &writes, &after, &mut wrong);
@@ -111,12 +122,12 @@ fn waves(field: &Field, drawn: &Drawn, ran: &Ran, writes: &[(usize, &Seen)], wro
 }
 
 /// The tenants that a process has in hand never exceed what is left of the budget, and one.
-fn budget(field: &Field, drawn: &Drawn, ran: &Ran, wrong: &mut Vec<String>) {
+fn budget(field: &Field, drawn: &Drawn, ran: &Ran, ends: Option<usize>, wrong: &mut Vec<String>) {
     let (of_wave, of_all) = drawn.budget();
     let limit = drawn.rollout().limits.changed.unwrap_or(usize::MAX);
     let (mut in_hand, mut failed, mut changed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    let end = ran.halted.unwrap_or(field.log.len()).min(field.log.len());
-    for one in field.log[ran.from..end].iter().filter(|one| one.who == ran.who) {
+    let end = ends.unwrap_or(field.log.len()).min(field.log.len());
+    for one in field.log[ran.from..end].iter().filter(|one| ran.group.contains(&one.who)) {
         let is_return = one.what == For::Lease && one.operation.starts_with("delete");
         if is_return {
             in_hand.remove(&one.tenant);
@@ -220,7 +231,11 @@ fn unconfirmed(field: &Field, ran: &Ran, wrong: &mut Vec<String>) {
         let later: Vec<&Seen> = field.log[*edit..].iter().filter(ours).collect();
         let first = later.iter().position(|one| one.what == For::Step).unwrap_or(later.len());
         let reads = later[..first].iter().any(|one| one.what == For::Read && !one.to_tenant && one.good);
-        if had_read && !begun && reads && first < later.len() {
+        // A shard ends what another one has begun, and cannot know which of it is an edit.
+        let is_taken_over = field.log[ran.from..*edit].iter().any(|one| {
+            one.tenant == *tenant && one.writes() && one.who != ran.who && ran.group.contains(&one.who)
+        });
+        if had_read && !begun && !is_taken_over && reads && first < later.len() {
             let name = &field.tenants[*tenant].name;
             wrong.push(format!(
                 "Confirmed: {name} was changed after its plan was confirmed, and is written to"

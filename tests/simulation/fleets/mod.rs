@@ -5,6 +5,7 @@ mod drawn;
 mod field;
 mod judge;
 pub mod report;
+mod shared;
 mod shelf;
 #[cfg(test)]
 mod tests;
@@ -63,6 +64,10 @@ struct Start {
     base: Option<String>,
     kill: Option<Kill>,
     interrupt: Option<usize>,
+    /// After so many requests it stands still for so long.
+    pause: Option<(usize, u64)>,
+    /// Which shard it is, and of how many.
+    shard: Option<(u32, u32)>,
     until: Option<usize>,
     skips: BTreeSet<usize>,
     accepts: bool,
@@ -86,6 +91,8 @@ struct Story {
     /// Length of the log when the revision began.
     from: usize,
     has_records: bool,
+    /// How many machines roll out together; 0: one, which shares nothing.
+    shards: u32,
 }
 
 /// What became of a story.
@@ -106,8 +113,10 @@ pub fn tell(seed: u64, trace: bool) -> Told {
     let field = Field::new(twin, tenants, dice.fork("field"), trace);
     let base = drawn::base(&mut dice, 0);
     let has_records = dice.chance(60);
+    let mut of = dice.fork("shards");
+    let shards = if has_records && of.chance(40) { u32::try_from(of.between(1, 4)).unwrap_or(1) } else { 0 };
     let field = Arc::new(Mutex::new(field));
-    let mut story = Story { field, drawn, dice, base, revision: 0, from: 0, has_records };
+    let mut story = Story { field, drawn, dice, base, revision: 0, from: 0, has_records, shards };
     story.say(&story.drawn.text);
     for revision in 0..2 {
         story.revise(revision);
@@ -199,12 +208,29 @@ impl Story {
             field.count("--skip", 0);
         }
         start.accepts = self.drawn.has_executions && dice.chance(50);
-        let mut starts = vec![start.clone()];
+        let mut starts = spread(self.shards, &start);
+        if self.shards > 0 {
+            field.count("shards", 0);
+            let resumes = start.accepts || dice.chance(50);
+            for one in &mut starts {
+                one.word = if resumes { "resume" } else { "" };
+                one.after_ms = *dice.pick(&[0, 0, 3_000, 90_000]);
+                let each = *dice.pick(&[60, 200]);
+                let requests = dice.below(each * count) + 1;
+                (one.kill, one.pause) = match dice.below(8) {
+                    0 | 1 => (Some(Kill::Request(requests, dice.chance(50))), None),
+                    2 => (Some(Kill::Put(dice.below(8) + 1, dice.chance(50))), None),
+                    3 | 4 => (None, Some((requests, *dice.pick(&[5_000, 45_000, 200_000])))),
+                    _ => (None, None),
+                };
+            }
+        }
         if dice.chance(20) {
             let base = dice.chance(30).then(|| drawn::base(dice, revision + 1));
             let after_ms = dice.between(0, 90_000);
             field.count(if base.is_some() { "a rival with another base" } else { "a rival" }, 0);
-            starts.push(Start { after_ms, base, kill: None, ..start.clone() });
+            let accepts = start.accepts;
+            starts.push(Start { after_ms, base, kill: None, accepts, ..start.clone() });
         }
         if self.has_records && dice.chance(30) {
             let word = *dice.pick(&["halt", "halt", "halt", "status", "rollback", "abandon"]);
@@ -239,10 +265,15 @@ impl Story {
             let skips = if turn < 2 { BTreeSet::new() } else { dead.clone() };
             let accepts = self.drawn.has_executions;
             let start = Start { revision: self.revision, accepts, skips, ..Start::default() };
-            let ended = self.act(std::slice::from_ref(&start)).remove(0);
+            // One machine can go on alone with what shards began.
+            let alone = self.shards > 0 && self.dice.chance(20);
+            let starts = spread(if alone { 0 } else { self.shards }, &start);
+            let mut ends = self.act(&starts);
             if !self.field().violations.is_empty() {
                 return;
             }
+            ends.sort_by_key(|one| matches!(one, Ended::Done(_)));
+            let ended = ends.remove(0);
             match &ended {
                 Ended::Refused(what) if what.contains("is not finished") => {
                     self.act(&[Start { word: "abandon", ..Start::default() }]);
@@ -296,7 +327,7 @@ impl Story {
         let from = self.field().log.len();
         self.field().now_ms += 60_000;
         let start = Start { skips: dead.clone(), ..start.clone() };
-        self.act(&[start]);
+        self.act(&spread(self.shards, &start));
         let mut field = self.field();
         if let Some(one) = field.log[from..].iter().find(|one| one.writes()) {
             let what =
@@ -314,7 +345,7 @@ impl Story {
             field.halted.clear();
             field.strangers =
                 (first..).zip(starts).filter(|(_, one)| one.base.is_some()).map(|(who, _)| who).collect();
-            field.crowded = starts.len() > 1;
+            field.crowded = starts.iter().filter(|one| one.shard.is_none_or(|(at, _)| at == 1)).count() > 1;
             for (number, start) in (first..).zip(starts) {
                 let text =
                     format!("== P{number}: {start:?}, dead {:?}, refuses {:?}", field.dead, field.refuses);
@@ -336,7 +367,9 @@ impl Story {
             threads.into_iter().map(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
         });
         let mut wrong = Vec::new();
-        let mut ends = Vec::new();
+        let (mut ends, mut rans) = (Vec::new(), Vec::new());
+        let together: BTreeSet<usize> =
+            (first..).zip(starts).filter(|(_, one)| one.shard.is_some()).map(|(who, _)| who).collect();
         for ((who, start), (ended, halted)) in (first..).zip(starts).zip(ran) {
             // The command line names a wave, and goes to the end of its last batch.
             let groups = &self.drawn.groups;
@@ -346,17 +379,24 @@ impl Story {
             });
             let (skips, takes_back) = (start.skips.clone(), start.word == "rollback");
             let halted = if takes_back { Some(from) } else { halted };
-            let ran = Ran { who, revision: self.from, from, halted, until, skips, takes_back };
-            wrong.extend(judge::judge(&self.field(), &self.drawn, &ran));
+            let group = if start.shard.is_some() { together.clone() } else { BTreeSet::from([who]) };
+            let ran = Ran { who, group, revision: self.from, from, halted, until, skips, takes_back };
+            rans.push(ran);
             if let Ended::Refused(what) = &ended
-                && start.word.is_empty()
-                && starts.len() == 1
+                && (start.word.is_empty() && starts.len() == 1
+                    || start.shard.is_some() && !self.field().crowded)
+                && !(what.contains("plans something else") && start.shard.is_some_and(|(_, of)| of > 1))
                 && !what.contains("is not finished")
                 && !what.contains("the store does not answer")
             {
                 wrong.push(format!("Refused: process {who}: {what}"));
             }
             ends.push(ended);
+        }
+        {
+            let field = self.field();
+            rans.iter().for_each(|ran| wrong.extend(judge::judge(&field, &self.drawn, ran, &rans)));
+            wrong.extend(shared::judge(&field, &self.drawn, &together, from));
         }
         wrong.extend(judge::records(&self.field(), puts));
         let mut field = self.field();
@@ -429,13 +469,14 @@ impl Story {
             .unwrap_or_else(|| panic!("a manifest has errors: {:?}", shell.refused));
         let heard: Rc<RefCell<Heard>> = Rc::default();
         let (field, turns) = (self.field.clone(), turns.clone());
-        let (kill, interrupt) = (start.kill, start.interrupt);
+        let (kill, interrupt, pause) = (start.kill, start.interrupt, start.pause);
         let door = Door {
             field,
             turns,
             who,
             kill,
             interrupt,
+            pause,
             signals: signals.clone(),
             heard: heard.clone(),
             sent: 0,
@@ -486,6 +527,9 @@ impl Story {
         if self.has_records {
             words.extend(["--record", "file:records", "--record-key", "env:KEY"].map(str::to_owned));
         }
+        if let Some((shard, of)) = start.shard {
+            words.extend(["--shard".to_owned(), format!("{shard}/{of}")]);
+        }
         if let Some(until) = start.until {
             let wave = self.drawn.groups[until - 1].wave;
             words.extend(["--until".to_owned(), self.drawn.rollout().waves[wave].name.clone()]);
@@ -499,6 +543,14 @@ impl Story {
         let command = Args::augment_args(clap::Command::new("rollout"));
         let matches = command.try_get_matches_from(words).unwrap_or_else(|wrong| panic!("{wrong}"));
         Args::from_arg_matches(&matches).unwrap_or_else(|wrong| panic!("{wrong}"))
+    }
+}
+
+/// The processes that do what one is to do: itself, or so many shards, which let a halted rollout go on.
+fn spread(shards: u32, start: &Start) -> Vec<Start> {
+    match shards {
+        0 => vec![start.clone()],
+        of => (1..=of).map(|at| Start { word: "resume", shard: Some((at, of)), ..start.clone() }).collect(),
     }
 }
 

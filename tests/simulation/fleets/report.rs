@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::panic::catch_unwind;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::super::report::on_threads;
 use super::turns::lock;
 use super::{Told, tell};
 
@@ -23,35 +23,21 @@ pub struct Sum {
 
 /// Tells the stories of these seeds on this many threads; stops after a breach of a law that `enough` accepts.
 pub fn tell_all(seeds: Range<u64>, threads: usize, enough: impl Fn(&str) -> bool + Sync) -> Sum {
-    let next = AtomicU64::new(seeds.start);
-    let stop = AtomicBool::new(false);
-    let sum = Mutex::new(Sum::default());
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end || stop.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let told = tell_safely(seed);
-                    let mut sum = lock(&sum);
-                    sum.seeds += 1;
-                    sum.runs += told.runs;
-                    sum.requests += told.requests;
-                    for (cell, count) in told.coverage {
-                        *sum.coverage.entry(cell).or_default() += count;
-                    }
-                    if let Some(what) = told.violations.into_iter().next() {
-                        eprintln!("fleet seed {seed}: {what}");
-                        stop.fetch_or(enough(law(&what)), Ordering::Relaxed);
-                        sum.failures.push((seed, what));
-                    }
-                }
-            });
+    let mut sum: Sum = on_threads(seeds, threads, |seed, sum: &Mutex<Sum>| {
+        let told = tell_safely(seed);
+        let mut sum = lock(sum);
+        sum.seeds += 1;
+        sum.runs += told.runs;
+        sum.requests += told.requests;
+        for (cell, count) in told.coverage {
+            *sum.coverage.entry(cell).or_default() += count;
         }
+        let Some(what) = told.violations.into_iter().next() else { return false };
+        eprintln!("fleet seed {seed}: {what}");
+        let is_enough = enough(law(&what));
+        sum.failures.push((seed, what));
+        is_enough
     });
-    let mut sum = sum.into_inner().expect("no thread panics with it");
     sum.failures.sort();
     sum
 }

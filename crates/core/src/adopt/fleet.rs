@@ -8,6 +8,7 @@ use super::doc::{Doc, Path, Said};
 use super::text::{body, comment, scalar, value};
 use super::{Adopted, Head, Variable};
 use crate::manifest::schema;
+use crate::model::address::Address;
 
 /// A tenant's name, and what was read of it.
 pub type Read = (String, Adopted);
@@ -20,6 +21,75 @@ pub struct Fleet {
     pub variables: BTreeSet<Variable>,
     /// Tenants of each overlay.
     pub overlays: Vec<(String, Vec<String>)>,
+}
+
+/// What a tenant takes from another one, which manages it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The SID of the Verify service, and the tenant that has it.
+    pub service: Option<(String, String)>,
+    /// The tenant that has the Function behind the stream.
+    pub function: Option<String>,
+}
+
+/// Which tenants send through the Verify service, or to the Function, of another one. No two stacks may manage the same,
+/// so the first tenant that has it keeps it.
+pub fn taken(read: &[Read]) -> BTreeMap<String, Taken> {
+    let mut out: BTreeMap<String, Taken> = BTreeMap::new();
+    let (mut services, mut functions) = (BTreeMap::new(), BTreeMap::new());
+    for (name, one) in read {
+        if let Some(sid) = text_of(one, &SERVICE_SID) {
+            services.entry(sid).or_insert(name);
+        }
+        if let Some(ids) = one.ids.get(&Address::of(FUNCTION)) {
+            functions.entry(ids).or_insert(name);
+        }
+    }
+    for (name, one) in read {
+        let sid = text_of(one, &SERVICE_SID).or_else(|| text_of(one, &SERVICE_USE));
+        if let Some((sid, hub)) =
+            sid.and_then(|sid| Some((sid, services.get(sid)?))).filter(|(_, hub)| **hub != name)
+        {
+            out.entry(name.clone()).or_default().service = Some((sid.to_owned(), (*hub).clone()));
+        }
+        let hub = one.ids.get(&Address::of(FUNCTION)).and_then(|ids| functions.get(ids));
+        if let Some(hub) = hub.filter(|hub| **hub != name) {
+            out.entry(name.clone()).or_default().function = Some((*hub).clone());
+        }
+    }
+    out
+}
+
+const FUNCTION: &str = "feedback_function";
+const SERVICE_SID: [&str; 2] = ["verify_service", "sid"];
+const SERVICE_USE: [&str; 2] = ["verify_service", "use"];
+const ENDPOINT: [&str; 3] = ["feedback", "log_stream", "endpoint"];
+const AUTHORIZATION: [&str; 3] = ["feedback", "log_stream", "authorization"];
+
+fn path(names: &[&str]) -> Path {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn text_of<'a>(adopted: &'a Adopted, names: &[&str]) -> Option<&'a str> {
+    match adopted.keys.get(&path(names))? {
+        Said::Plain(json) => json.as_str(),
+        _ => None,
+    }
+}
+
+/// Writes what a tenant takes as references to the tenants that have it.
+pub fn refer(adopted: &mut Adopted, taken: &Taken) {
+    let mut put = |names: &[&str], hub: &str, output: &str| {
+        adopted.keys.insert(path(names), Said::Reference(format!("tenants.{hub}.{output}")));
+    };
+    if let Some((_, hub)) = &taken.service {
+        put(&SERVICE_USE, hub, "verify_service.sid");
+    }
+    if let Some(hub) = &taken.function {
+        put(&ENDPOINT, hub, "feedback_function.url");
+        put(&AUTHORIZATION, hub, "feedback.authorization");
+        adopted.variables.retain(|one| one.key != AUTHORIZATION.join("."));
+    }
 }
 
 /// Names of the files that a fleet is made of.

@@ -197,6 +197,9 @@ fn probe(doc: &Doc, found: &Found) -> Manifest {
         if !is_wanted {
             continue;
         }
+        if kinds::is_only_used(&manifest, section.path) {
+            continue;
+        }
         let attrs = manifest.sections.entry(section.path.to_owned()).or_default();
         for (key, field) in flat(section.fields) {
             let is_named = matches!(field.ty, Type::Map { .. } | Type::Named { .. });
@@ -265,6 +268,10 @@ fn write_fields(
         let told = seen.findings.iter().filter(|one| matches!(one.level, Level::Warning | Level::Blocker));
         adopted.left.extend(told.map(|one| format!("{address}: {} ({})", one.text, one.help)));
         let Some(kind) = kinds::by_name(address.kind()).filter(|_| seen.exists) else { continue };
+        // What others manage is neither said nor handed over.
+        if kind.only_uses(probe) {
+            continue;
+        }
         let never_set = kind.never_set();
         if !never_set.is_empty() && seen.attrs == never_set {
             continue;

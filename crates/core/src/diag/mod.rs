@@ -43,6 +43,8 @@ pub struct Problem {
     pub on_key: bool,
     /// Line and column of the problem in the file that the value names, both from 1.
     pub inside: Option<(usize, usize)>,
+    /// It stands for problems that are not listed, because there are too many.
+    pub is_rest: bool,
     /// Lower case, present tense, no full stop.
     pub title: String,
     /// The words under the caret.
@@ -66,6 +68,7 @@ impl Problem {
             path: path.into(),
             on_key: false,
             inside: None,
+            is_rest: false,
             title: title.into(),
             reason: reason.into(),
             help: help.into(),
@@ -109,10 +112,23 @@ pub struct Diagnostic {
     pub span: Option<Span>,
 }
 
+/// How many errors these are, in words. `None`: there is none.
+pub fn errors<'a>(all: impl IntoIterator<Item = &'a Diagnostic>) -> Option<String> {
+    let errors = all.into_iter().map(|one| &one.problem).filter(|one| one.severity == Severity::Error);
+    let (rest, listed): (Vec<&Problem>, Vec<&Problem>) = errors.partition(|one| one.is_rest);
+    match (listed.len(), rest.is_empty()) {
+        (0, true) => None,
+        (1, true) => Some("1 error".to_owned()),
+        (count, true) => Some(format!("{count} errors")),
+        (count, false) => Some(format!("more than {count} errors")),
+    }
+}
+
 /// One line: `lockstep.yaml:4:16: error[LS0104]: code length is out of range: must be 4 to 10 (help: …)`.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Problem { code, severity, path: _, on_key: _, inside: _, title, reason, help } = &self.problem;
+        let Problem { code, severity, path: _, on_key: _, inside: _, is_rest: _, title, reason, help } =
+            &self.problem;
         write!(f, "{}", self.file)?;
         if let Some(span) = &self.span {
             write!(f, ":{}:{}", span.line, span.column)?;

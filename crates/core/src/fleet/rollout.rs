@@ -201,6 +201,12 @@ pub enum Event {
         /// Tenants of waves that have not passed which are to be applied again, because somebody changed them since.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         again: Vec<String>,
+        /// Tenants of the open wave that were done, and that this run leaves out, with the reasons.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        left_out: BTreeMap<String, String>,
+        /// The plans that were confirmed now, where shards go on.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        plans: BTreeMap<String, String>,
         why: String,
         by: String,
     },
@@ -285,7 +291,7 @@ impl State {
                 self.shards.duty = None;
                 self.halt = Some(Halt { cause: *cause, why: why.clone(), by: by.clone(), at_ms });
             }
-            Event::Resumed { accepted, again: changed, why, .. } => {
+            Event::Resumed { accepted, again: changed, left_out, plans, why, .. } => {
                 // In waves that have not passed, what failed, was changed since or was taken back is tried again, and what was read is read again.
                 self.halt = None;
                 self.resumed_ms = at_ms;
@@ -300,6 +306,14 @@ impl State {
                     .filter(|wave| wave.passed_ms.is_none())
                     .for_each(|wave| wave.gates.clear());
                 self.accepted.extend(accepted.iter().map(|gate| (gate.clone(), why.clone())));
+                for (name, why) in left_out {
+                    let (became, why) = (Became::Skipped, why.clone());
+                    self.tenants.insert(name.clone(), Progress { became, at_ms, began_ms: 0, steps: 0, why });
+                }
+                let Shards { claims, plans: agreed, .. } = &mut self.shards;
+                let is_begun = |name: &String| self.tenants.contains_key(name) || claims.contains_key(name);
+                let anew = plans.iter().filter(|(name, _)| !is_begun(name));
+                agreed.extend(anew.map(|(name, plan)| (name.clone(), plan.clone())));
             }
             Event::TakenOver { .. } => {}
             Event::Ended => self.ended_ms = Some(at_ms),
@@ -588,12 +602,19 @@ mod tests {
         let resumed = Event::Resumed {
             accepted: vec!["applied".into()],
             again: Vec::new(),
+            left_out: BTreeMap::new(),
+            plans: BTreeMap::new(),
             why: "seen".into(),
             by: "me".into(),
         };
         events.push((resumed, 3_000));
         assert_eq!(fold(&events).accepted["applied"], "seen");
         assert!(fold(&events).halt.is_none());
+    }
+
+    fn resumed(again: Vec<String>) -> Event {
+        let (left_out, plans) = (BTreeMap::new(), BTreeMap::new());
+        Event::Resumed { accepted: Vec::new(), again, left_out, plans, why: String::new(), by: "me".into() }
     }
 
     #[test]
@@ -603,7 +624,7 @@ mod tests {
         events.push((Event::Passed { wave: 0, gates: Vec::new() }, 3));
         events.extend([(Event::Opened { wave: 1 }, 4), tenant("c", Became::RolledBack, 5)]);
         let again = vec!["b".to_owned()];
-        events.push((Event::Resumed { accepted: Vec::new(), again, why: String::new(), by: "me".into() }, 6));
+        events.push((resumed(again), 6));
         let state = fold(&events);
         assert_eq!(
             state.count(None, Became::Failed),
@@ -616,7 +637,7 @@ mod tests {
         let mut events = vec![(began(), 0), (Event::Opened { wave: 0 }, 1)];
         events.extend([tenant("a", Became::Applied, 2), tenant("b", Became::Applied, 2)]);
         let again = vec!["b".to_owned()];
-        events.push((Event::Resumed { accepted: Vec::new(), again, why: String::new(), by: "me".into() }, 3));
+        events.push((resumed(again), 3));
         assert_eq!(fold(&events).waiting(0), ["b"], "somebody changed it since");
     }
 

@@ -25,6 +25,10 @@ pub type Path = Vec<String>;
 pub struct Wish {
     /// SID of the Verify service, or `none`.
     pub verify_service: Option<String>,
+    /// Others manage that service, and the manifest only uses it.
+    pub uses_service: bool,
+    /// Others manage the Function behind the stream of the feedback.
+    pub uses_function: bool,
     /// Name or id of the Action that sends, or `none`.
     pub action: Option<String>,
     /// Ids that a Terraform state names. Of several candidates, the only one that it names is meant.
@@ -105,7 +109,7 @@ pub async fn find(
 ) -> Result<Found, Vec<Unread>> {
     // The streams lead furthest, so they are read first.
     let parts: Vec<Part<'_>> = vec![
-        ("the log streams and their receiver", Box::pin(find_streams(reader))),
+        ("the log streams and their receiver", Box::pin(find_streams(wish, reader))),
         ("the Verify services", Box::pin(find_service(wish, reader))),
         ("the Actions and who sends", Box::pin(find_senders(wish, reader))),
     ];
@@ -196,7 +200,7 @@ async fn find_service(wish: &Wish, reader: &Reader) -> Result<Found, Failed> {
             let candidates = all.iter().map(words).collect();
             found.asks.push(Ask {
                 what: "the Verify service that sends the codes of this tenant",
-                option: "--verify-service",
+                option: if wish.uses_service { "--use-verify-service" } else { "--verify-service" },
                 candidates,
             });
             return Ok(found);
@@ -205,6 +209,10 @@ async fn find_service(wish: &Wish, reader: &Reader) -> Result<Found, Failed> {
     let sid = text(service, "sid");
     if !is_sid(sid, "VA") {
         return Err(Failed::Misread("GET /v2/Services: a service without a SID".into()));
+    }
+    if wish.uses_service {
+        found.say(&[SERVICE, "use"], json!(sid));
+        return Ok(found);
     }
     found.say(&[SERVICE, "sid"], json!(sid));
     found.probe(&[SERVICE, "friendly_name"], json!(text(service, "friendly_name")));
@@ -413,7 +421,7 @@ const FUNCTION: [&str; 2] = ["feedback", "function"];
 const STREAM: [&str; 2] = ["feedback", "log_stream"];
 
 /// The stream of the feedback with its receiver, and all other HTTP streams.
-async fn find_streams(reader: &Reader) -> Result<Found, Failed> {
+async fn find_streams(wish: &Wish, reader: &Reader) -> Result<Found, Failed> {
     let mut found = Found::default();
     let (list, services) = (streams::list_streams(), serverless::list_services());
     let tasks: Vec<Task<'_, _>> = vec![Box::pin(reader.get(&list)), Box::pin(reader.get(&services))];
@@ -437,7 +445,9 @@ async fn find_streams(reader: &Reader) -> Result<Found, Failed> {
     let mut feedback = None;
     if let Some((stream, service)) = served.first() {
         feedback = Some(*stream);
-        found.join(find_function(service, stream, reader).await?);
+        if !wish.uses_function {
+            found.join(find_function(service, stream, reader).await?);
+        }
     }
     let feedback = feedback.or_else(|| the_feedback(&http));
     let mut names = BTreeSet::new();

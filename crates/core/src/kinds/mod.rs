@@ -18,7 +18,7 @@ mod identity;
 mod kind;
 pub mod log_stream;
 mod looks;
-mod npm;
+pub mod npm;
 pub mod phone_provider;
 pub mod phone_template;
 mod remote;
@@ -47,6 +47,7 @@ use crate::model::address::Address;
 use crate::model::call::{Failed, Get};
 use crate::model::field::Section;
 use crate::model::manifest::Manifest;
+use crate::model::plan::{Step, Verb};
 use crate::model::value::{OutputRef, Part, Value};
 
 pub use kind::{Back, Diff, Done, Hint, Kind, Leaving, Resource, Run, SaidBy, Task, WayBack, step};
@@ -118,6 +119,28 @@ pub fn outputs_for(section: &str) -> Vec<String> {
         outputs.iter().map(|output| format!("{resource}.{output}")).collect()
     };
     early.flat_map(names).collect()
+}
+
+/// Whether a section names what others manage, so that the manifest says nothing of its fields.
+pub fn is_only_used(manifest: &Manifest, section: &str) -> bool {
+    let has = |kind: &&&dyn Kind| kind.sections().iter().any(|one| one.path == section);
+    KINDS.iter().filter(has).any(|kind| kind.only_uses(manifest))
+}
+
+/// The resource that has an output: what takes it cannot do without that resource.
+pub fn of_output(output: &str) -> &str {
+    match output {
+        // The Function expects it.
+        "feedback.authorization" => said::function::NAME,
+        output => output.split('.').next().unwrap_or_default(),
+    }
+}
+
+/// Whether a step takes away what other tenants need that take from a resource. They may pass the rate limits of a
+/// Verify service, too, and Verify refuses a message that names a limit which is gone.
+pub fn takes_away(step: &Step, resource: &str) -> bool {
+    let is_limit = step.address.kind() == verify_rate_limit::NAME && resource == said::verify_service::NAME;
+    step.verb == Verb::Delete && (step.address == resource || is_limit)
 }
 
 /// Runs the checks of every kind on a manifest, and finds references to outputs that do not exist yet when the value is

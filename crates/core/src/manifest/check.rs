@@ -257,7 +257,7 @@ impl Walk<'_, '_, '_> {
             let is_wrong = *count > 1 || !key.is_text || is_unknown || has_control(text);
             if is_wrong && self.report.is_full() {
                 // A text of a megabyte can have a hundred thousand of these problems, and their words cost time.
-                self.report.drop_one();
+                self.report.drop(1);
             } else if *count > 1 {
                 self.repeated(&names, text, *count);
             } else if !key.is_text {

@@ -77,7 +77,7 @@ pub fn check(checked: &Checked, tables: &Tables, names: &Names, report: &mut Rep
             for piece in pieces {
                 let Piece::Ref(found) = piece else { continue };
                 if report.is_full() {
-                    report.drop_one();
+                    report.leave_reference();
                     continue;
                 }
                 let linked = link(leaf, pieces.len(), found, checked, &known, report.source);

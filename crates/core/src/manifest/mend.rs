@@ -14,15 +14,34 @@ use super::yaml::{self, Node};
 pub struct Decoded {
     /// `None`: the text could not be read to its end.
     pub root: Option<Node>,
-    pub faults: Vec<(Range<usize>, Wrong)>,
+    pub faults: Faults,
     /// Line and column where reading stopped.
     pub stopped: Option<(usize, usize)>,
 }
 
+/// As many faults as are listed, each with its place, and how many more there are.
+#[derive(Default)]
+pub struct Faults {
+    pub found: Vec<(Range<usize>, Wrong)>,
+    pub more: usize,
+}
+
+impl Faults {
+    fn add(&mut self, fault: impl FnOnce() -> (Range<usize>, Wrong)) {
+        match self.found.len() < PROBLEMS_MAX {
+            true => self.found.push(fault()),
+            false => self.more += 1,
+        }
+    }
+}
+
 /// Decodes the text of a source, whose places afterwards are those of the mended text.
 pub fn decode(source: &mut Source) -> Decoded {
-    let mut faults = syntax::forbidden(&source.text);
-    if !faults.is_empty() {
+    let mut faults = Faults::default();
+    for range in syntax::forbidden(&source.text) {
+        faults.add(|| syntax::control(&source.text, range));
+    }
+    if !faults.found.is_empty() {
         return Decoded { root: None, faults, stopped: None };
     }
     let mut text = source.text.clone();
@@ -31,7 +50,9 @@ pub fn decode(source: &mut Source) -> Decoded {
     loop {
         let fault = match yaml::decode_first(&text) {
             Ok((mut root, has_more)) => {
-                faults.extend(has_more.then(|| syntax::second_document(source)));
+                if has_more {
+                    faults.add(|| syntax::second_document(source));
+                }
                 restore(&mut root, &stand_ins);
                 return Decoded { root: Some(root), faults, stopped: None };
             }
@@ -47,23 +68,23 @@ pub fn decode(source: &mut Source) -> Decoded {
                 let stand_in = format!("$<{}>", &source.text[range.start + 2..range.end - 1]);
                 text.replace_range(range.clone(), &stand_in);
                 stand_ins.insert(stand_in);
-                faults.push(syntax::unquoted(&source.text, range));
+                faults.add(|| syntax::unquoted(&source.text, range));
             }
         } else if syntax::is_tab(source, &fault) && !had_tabs {
             had_tabs = true;
             let found = tabs(&source.text);
             if found.is_empty() {
-                faults.push(syntax::explain(source, &fault));
+                faults.add(|| syntax::explain(source, &fault));
                 return Decoded { root: None, faults, stopped: fault.place() };
             }
             for range in found {
                 text.replace_range(range.clone(), &" ".repeat(range.len()));
-                faults.push(syntax::tab(range));
+                faults.add(|| syntax::tab(range));
             }
         } else {
             // A tab may stand for any number of blanks, so what does not fit behind one is no further mistake.
             if !had_tabs {
-                faults.push(syntax::explain(source, &fault));
+                faults.add(|| syntax::explain(source, &fault));
             }
             return Decoded { root: None, faults, stopped: fault.place() };
         }
@@ -109,7 +130,6 @@ fn tabs(text: &str) -> Vec<Range<usize>> {
             found.push(from..from + length);
         }
     }
-    found.truncate(PROBLEMS_MAX);
     found
 }
 

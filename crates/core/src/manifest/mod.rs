@@ -225,11 +225,12 @@ pub(crate) fn part(file: &str, text: &str, tables: &Tables) -> (Source, Option<N
     let mend::Decoded { root, faults, .. } = mend::decode(&mut source);
     source.hidden = hidden_lines(&source.text, tables);
     source.hidden.extend(hidden_values(&source, tables));
-    source.is_drawn = faults.is_empty();
+    source.is_drawn = faults.found.is_empty();
     let mut report = Report::new(&source);
-    for (range, wrong) in faults {
+    for (range, wrong) in faults.found {
         report.at(&[], range, wrong);
     }
+    report.drop(faults.more);
     let found = report.finish();
     (source, root, found)
 }
@@ -315,9 +316,10 @@ pub fn read_lossy(
         source.hidden.extend(hidden_values(&source, tables));
     }
     let mut report = Report::new(&source);
-    for (range, wrong) in lost.iter().cloned().map(syntax::lost).chain(faults) {
+    for (range, wrong) in lost.iter().cloned().map(syntax::lost).chain(faults.found) {
         report.at(&[], range, wrong);
     }
+    report.drop(faults.more);
     let Some(root) = root else {
         let diagnostics = report.finish();
         return Err(Rejected { source: Arc::new(source), diagnostics });

@@ -153,12 +153,13 @@ pub struct Report<'a> {
     pub source: &'a Source,
     found: Vec<Diagnostic>,
     dropped: usize,
+    unseen: usize,
 }
 
 impl<'a> Report<'a> {
     /// An empty list.
     pub fn new(source: &'a Source) -> Report<'a> {
-        Report { source, found: Vec::new(), dropped: 0 }
+        Report { source, found: Vec::new(), dropped: 0, unseen: 0 }
     }
 
     /// A problem at a value.
@@ -178,11 +179,12 @@ impl<'a> Report<'a> {
 
     fn push(&mut self, names: &[String], on_key: bool, range: impl FnOnce() -> Range<usize>, wrong: Wrong) {
         if self.is_full() {
-            return self.drop_one();
+            return self.drop(1);
         }
         let Wrong { code, severity, title, reason, help } = wrong;
         let path = names.join(".");
-        let problem = Problem { code, severity, path, on_key, inside: None, title, reason, help };
+        let problem =
+            Problem { code, severity, path, on_key, inside: None, is_rest: false, title, reason, help };
         let range = range();
         self.found.push(self.source.diagnostic(problem, range));
     }
@@ -192,9 +194,14 @@ impl<'a> Report<'a> {
         self.found.len() >= PROBLEMS_MAX
     }
 
-    /// Counts a problem that is not kept.
-    pub fn drop_one(&mut self) {
-        self.dropped += 1;
+    /// Counts problems that are not kept.
+    pub fn drop(&mut self, count: usize) {
+        self.dropped += count;
+    }
+
+    /// Counts a reference that is not looked at, because the list is full.
+    pub fn leave_reference(&mut self) {
+        self.unseen += 1;
     }
 
     /// All problems in the order of the text.
@@ -203,9 +210,20 @@ impl<'a> Report<'a> {
             let start = one.span.as_ref().map_or(0, |span| span.start);
             (start, one.problem.code)
         });
-        if self.dropped > 0 {
-            let title = format!("{} more problems", self.dropped);
-            let problem = Problem::error(codes::NOT_YAML, "", title, "", "mend the problems above first");
+        let some = |count: usize, one: &str, many: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            count => Some(format!("{count} {many}")),
+        };
+        let rest = [
+            some(self.dropped, "more problem", "more problems"),
+            some(self.unseen, "reference was not looked at", "references were not looked at"),
+        ];
+        let rest: Vec<String> = rest.into_iter().flatten().collect();
+        if !rest.is_empty() {
+            let help = "mend the problems above first";
+            let mut problem = Problem::error(codes::NOT_YAML, "", rest.join("; "), "", help);
+            problem.is_rest = true;
             self.found.push(Diagnostic { problem, file: self.source.file.clone(), span: None });
         }
         self.found

@@ -20,6 +20,8 @@ pub struct Choices {
     pub stack: String,
     /// The name in the messages.
     pub brand: String,
+    /// SID of a Verify service that others manage; `None`: the stack makes one.
+    pub uses_service: Option<String>,
     pub delivery: Delivery,
     pub channels: Channels,
     pub receiver: Receiver,
@@ -31,6 +33,7 @@ impl Default for Choices {
         Choices {
             stack: "acme-login".to_owned(),
             brand: "Acme".to_owned(),
+            uses_service: None,
             delivery: Delivery::Unified,
             channels: Channels { sms: true, voice: true },
             receiver: Receiver::Function,
@@ -108,10 +111,13 @@ fn head(page: &mut Page<'_>, choices: &Choices, file: &str) {
     page.line(schema::modeline(schema::FILE).trim_end());
     page.note("Phone MFA for one Auth0 tenant, with Twilio Verify as the sender.");
     page.line("#");
-    page.line(&format!(
-        "#   try it, no accounts needed:   lockstep apply {} --twin",
-        line(&shell_word(file))
-    ));
+    // An empty twin has no service of others.
+    if choices.uses_service.is_none() {
+        page.line(&format!(
+            "#   try it, no accounts needed:   lockstep apply {} --twin",
+            line(&shell_word(file))
+        ));
+    }
     page.line("#   for real: set the variables named below, then `lockstep plan` and `lockstep apply`.");
     page.line("");
     page.said("lockstep", "v1", "");
@@ -133,8 +139,17 @@ fn send(page: &mut Page<'_>, choices: &Choices) {
     let Channels { sms, voice } = choices.channels;
     let (delivery, channels) = (choices.delivery.word(), choices.channels.words().join(", "));
     page.section("verify_service");
-    page.key("verify_service.friendly_name", &scalar(&choices.brand));
-    page.key("verify_service.code_length", "6");
+    match &choices.uses_service {
+        Some(sid) => page.said(
+            "verify_service.use",
+            &scalar(sid),
+            "others manage it: it is read and checked, never changed",
+        ),
+        None => {
+            page.key("verify_service.friendly_name", &scalar(&choices.brand));
+            page.key("verify_service.code_length", "6");
+        }
+    }
     page.section("phone");
     page.key("phone.delivery", delivery);
     match voice {

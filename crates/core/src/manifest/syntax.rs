@@ -4,24 +4,25 @@
 
 use std::ops::Range;
 
-use super::source::{PROBLEMS_MAX, Source, Wrong, wrong};
+use super::source::{Source, Wrong, wrong};
 use super::spans;
 use super::yaml::{Fault, Rule, Trouble};
 use crate::diag::codes;
 
-/// Every character that YAML allows nowhere, not even in quotes, with its fault.
-pub fn forbidden(text: &str) -> Vec<(Range<usize>, Wrong)> {
+/// Every character that YAML allows nowhere, not even in quotes.
+pub fn forbidden(text: &str) -> impl Iterator<Item = Range<usize>> {
     let allowed = |ch: char| {
         matches!(ch, '\t' | '\n' | '\r' | '\u{85}' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{10000}'..)
             || matches!(ch, '\u{e000}'..='\u{fffd}') && ch != '\u{feff}'
     };
-    let found = text.char_indices().filter(|(_, ch)| !allowed(*ch));
-    let wrong = found.map(|(at, ch)| {
-        let reason = format!("the control character U+{:04X} is not allowed", u32::from(ch));
-        let help = "remove it; an editor that shows invisible characters helps to find it";
-        (at..at + ch.len_utf8(), not_yaml(reason, help))
-    });
-    wrong.take(PROBLEMS_MAX).collect()
+    text.char_indices().filter(move |(_, ch)| !allowed(*ch)).map(|(at, ch)| at..at + ch.len_utf8())
+}
+
+/// The fault of such a character.
+pub fn control(text: &str, range: Range<usize>) -> (Range<usize>, Wrong) {
+    let code = text[range.clone()].chars().next().map_or(0, u32::from);
+    let reason = format!("the control character U+{code:04X} is not allowed");
+    (range, not_yaml(reason, "remove it; an editor that shows invisible characters helps to find it"))
 }
 
 /// The fault of bytes that are no text.

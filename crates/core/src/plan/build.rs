@@ -41,6 +41,8 @@ pub struct Basis<'a> {
     pub destroy: bool,
     /// Take back what the last run changed, whatever the manifest says.
     pub rollback: bool,
+    /// Resources whose outputs other tenants of a fleet take, with the names of those tenants in words.
+    pub handed_on: &'a BTreeMap<String, String>,
     pub allow_delete: bool,
     /// Resources that may be removed or put back although the record is unproven, by [`handle`].
     pub named: &'a BTreeSet<String>,

@@ -42,6 +42,14 @@ pub fn outputs(manifest: &Manifest, known: &Known) -> Outputs {
     out
 }
 
+/// Whether some stack has an output of that name.
+pub fn is_output(name: &str) -> bool {
+    let of = |(resource, outputs): &(&str, &[&str])| {
+        outputs.iter().any(|output| name == format!("{resource}.{output}"))
+    };
+    name == AUTHORIZATION.2 || kinds::OUTPUTS.iter().any(of)
+}
+
 /// Whether the stack of a manifest makes the output of that name.
 pub fn makes(manifest: &Manifest, name: &str) -> bool {
     if name == AUTHORIZATION.2 {

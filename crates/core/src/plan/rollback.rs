@@ -290,6 +290,16 @@ fn part(basis: &Basis<'_>, (address, changed): (&Address, &Changed), desired: &A
         is_recorded: &is_recorded,
     });
     out.notes = notes;
+    let takers = basis
+        .handed_on
+        .iter()
+        .find(|(resource, _)| steps.iter().any(|step| kinds::takes_away(step, resource)));
+    if let Some((resource, tenants)) = takers {
+        let why = format!(
+            "other tenants take {resource} from here ({tenants}), so it stays until each has one of its own"
+        );
+        return out.staying(codes::NOT_TAKEN_BACK, why);
+    }
     let claimed = steps.iter().find_map(|step| claims::claimant(basis.others, &entry, seen, step));
     if let Some(stack) = claimed {
         return out.staying(

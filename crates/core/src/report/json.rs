@@ -92,7 +92,7 @@ fn place(at: Option<&Position>) -> Json {
 }
 
 fn diagnostic(said: &Said) -> Json {
-    let Problem { code, severity, path, on_key: _, inside: _, title, reason, help } =
+    let Problem { code, severity, path, on_key: _, inside: _, is_rest: _, title, reason, help } =
         &said.diagnostic.problem;
     let span = said.diagnostic.span.as_ref();
     let end = said.end.map(|(line, column)| json!({ "line": line, "column": column }));

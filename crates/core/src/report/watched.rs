@@ -82,7 +82,8 @@ impl Watched {
             }
             (None, Verdict::TooFew) => LOOK_LATER.to_owned(),
             (None, Verdict::NotRead) => {
-                "the run stays, and nothing watched it: look at the log in the dashboard".to_owned()
+                "the run stays, and nothing watched it to the end: look at the log in the dashboard"
+                    .to_owned()
             }
             (None, Verdict::Healthy) => String::new(),
         }

@@ -107,9 +107,7 @@ impl Work<'_> {
                 }
             }
         }
-        if complete {
-            self.open_watch(nonce.as_deref());
-        }
+        self.open_watch(nonce.as_deref(), complete);
         let run = self.ledger.intent.as_ref().map(|intent| intent.nonce.clone());
         // The intent of an earlier, unfinished run explains what that run did, until all of it is on record.
         if complete || !(self.unsettled || self.inherited) {
@@ -350,11 +348,11 @@ impl Work<'_> {
 
     /// Puts the watch over this run on record, with its intent. A run that continues an unfinished one continues its
     /// watch. A run without a watch that brings news ends the watch over the run before it.
-    pub(super) fn begin_watch(&mut self, nonce: &str, at: &str) {
+    pub(super) fn begin_watch(&mut self, nonce: &str, at: &str, goes_on: bool) {
         if self.session.rollback {
             return;
         }
-        let former = self.ledger.watch.take().filter(|_| self.inherited);
+        let former = self.ledger.watch.take().filter(|_| goes_on);
         self.ledger.watch = match (self.session.watch_ms, former) {
             _ if self.session.destroy => None,
             (Some(ms), Some(former)) => Some(Watch { run: nonce.to_owned(), ms, ..former }),
@@ -369,10 +367,10 @@ impl Work<'_> {
         };
     }
 
-    /// Once all steps are done: the watch is over the versions that run now, from the time on at which the latest was made.
-    /// A rollback ends it.
-    fn open_watch(&mut self, nonce: Option<&str>) {
-        if self.session.rollback {
+    /// The watch is over the versions that run now, from the time on at which the latest was made. A rollback that comes to
+    /// its end ends it.
+    fn open_watch(&mut self, nonce: Option<&str>, complete: bool) {
+        if self.session.rollback && complete {
             self.ledger.watch = None;
         }
         let (running, made_ms) = watch::running(&self.observation.seen);

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::diag::errors;
 use crate::model::field::form;
 
 /// Parses, resolves and draws; returns everything that was drawn.
@@ -164,6 +165,36 @@ fn limits_hold() {
     for (text, expected) in rows {
         let out = run(&text);
         assert!(out.contains(expected), "{expected}: {}", &out[..out.len().min(2000)]);
+    }
+}
+
+/// What is not listed is counted, and no number is made up.
+#[test]
+fn a_list_that_is_cut_says_what_is_left() {
+    let lines = |line: fn(usize) -> String| (0..1500).map(line).collect::<String>();
+    let unknown = with(&lines(|at| format!("k{at}: 1\n")));
+    let tabs = with(&format!("action:\n{}", lines(|at| format!("\tk{at}: 1\n"))));
+    let controls = with(&format!("# {}\n", "\u{1}".repeat(1500)));
+    let unquoted = with(&format!("log_streams: {{ {} }}\n", lines(|at| format!("k{at}: ${{env.P}}, "))));
+    let nowhere = with(&format!(
+        "action:\n  code: builtin:twilio-verify\n  secrets:\n{}",
+        lines(|at| format!("    K{at}: ${{nowhere.x}}\n"))
+    ));
+    for (text, left) in [
+        (unknown, "500 more problems"),
+        (tabs, "more problems"),
+        (controls, "500 more problems"),
+        (unquoted, "more problems"),
+        (nowhere, "500 references were not looked at"),
+    ] {
+        let Err(rejected) = parse("m.yaml", &text, &tables()) else { panic!("refused: {left}") };
+        let last = &rejected.diagnostics.last().expect("one").problem;
+        assert!(last.is_rest && last.title.contains(left), "{left}: {last:?}");
+        assert_eq!(rejected.diagnostics.len(), 1001, "{left}");
+        assert_eq!(errors(&rejected.diagnostics).as_deref(), Some("more than 1000 errors"));
+        assert_eq!(errors(&rejected.diagnostics[..3]).as_deref(), Some("3 errors"));
+        assert_eq!(errors(&rejected.diagnostics[..1]).as_deref(), Some("1 error"));
+        assert_eq!(errors(&[]), None);
     }
 }
 

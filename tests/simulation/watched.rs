@@ -1,0 +1,668 @@
+//! Runs that are watched (`apply --watch`): what users do meanwhile, what is noted of such a run, and its judges.
+//!
+//! Users ask for codes while a run is watched. What becomes of their messages is drawn for each version of the sending
+//! Action, by what the version is: the same code with the same secrets fails again. The judges read the tenant log by
+//! themselves, and know of a run only its exit code, its words and what it wrote.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lockstep::cli::{Exit, exit_of, of_watch};
+use lockstep::engine::apply::Ended;
+use lockstep::engine::reconcile::Report;
+use lockstep::engine::watch::Run;
+use lockstep::model::plan::{Cause, Level, Plan};
+use lockstep::twin::world::{Action, ActionVersion};
+use lockstep::twin::{MessageFate, Traffic, Twin, World};
+use serde_json::Value as Json;
+
+use super::dice::Dice;
+use super::exempt::{Case, Law};
+use super::faults::Schedule;
+use super::ground::Ground;
+use super::manifests::{DOMAIN, SENDER_KEYS};
+use super::procs::{Command, Proc, Start, Trouble};
+use super::story::Story;
+
+/// Longest watch of a story.
+const WATCH_MAX_MS: u64 = 300_000;
+/// The tenant tells seconds, and a reply arrives a little after its request: this near to an edge of a time, a judge does
+/// not say on which side an event is.
+const NEAR_MS: u64 = 2_500;
+const DAY_MS: u64 = 86_400_000;
+
+/// Vendor codes that blame the set-up, and codes that belong to a number or a user (docs/health.md).
+const OF_SETUP: [u64; 6] = [20003, 20403, 20404, 60204, 60223, 70051];
+const OF_NUMBERS: [u64; 8] = [60200, 60202, 60203, 60205, 60212, 60238, 60410, 60605];
+/// From this many people on, of whom this many get nothing, failures of numbers decide.
+const PEOPLE_MIN: usize = 20;
+const UNREACHED_MIN: usize = 5;
+
+/// What stories of watches have to meet: rows of the coverage table.
+pub const MET: &[&str] = &[
+    SENDS,
+    CRASHES,
+    SETUP,
+    SETUP_FOR_SOME,
+    NUMBERS,
+    ALL_NUMBERS,
+    UNKNOWN_CODE,
+    NOTHING,
+    "a burst for blocked numbers",
+    "healthy",
+    "too few to tell",
+    "not read",
+    "failing: taken back",
+    "failing: not all can be taken back",
+    "failing: it could not be taken back",
+    "failing: no better before",
+    "killed before it watches",
+    "killed while it watches",
+    "killed while it takes back",
+    "stopped while it watches",
+    "a killed run is finished by the next one",
+    "the plan after it was taken back",
+];
+
+const SENDS: &str = "a version sends";
+const CRASHES: &str = "a version crashes";
+const SETUP: &str = "a version fails by its set-up";
+const SETUP_FOR_SOME: &str = "a version fails by its set-up for some";
+const NUMBERS: &str = "a version fails for few numbers";
+const ALL_NUMBERS: &str = "a version fails for all numbers";
+const UNKNOWN_CODE: &str = "a version fails with a code of no table";
+const NOTHING: &str = "a version is asked for nothing";
+
+/// What becomes of the messages of a new version, and of one that ran before the watched run.
+const NEW: &[&str] = &[
+    SENDS,
+    SENDS,
+    SENDS,
+    CRASHES,
+    CRASHES,
+    CRASHES,
+    SETUP,
+    SETUP,
+    SETUP_FOR_SOME,
+    NUMBERS,
+    ALL_NUMBERS,
+    UNKNOWN_CODE,
+    NOTHING,
+    NOTHING,
+];
+const OLD: &[&str] = &[SENDS, SENDS, SENDS, SENDS, SENDS, SENDS, SETUP, ALL_NUMBERS, NOTHING, NOTHING];
+
+/// Longest time for which a run with this command watches: its own watch, and one that it goes on with.
+pub fn watching_ms(command: Command) -> u64 {
+    match command {
+        Command::Watch(ms) => ms + WATCH_MAX_MS,
+        _ => 0,
+    }
+}
+
+/// What is noted of one process.
+#[derive(Default)]
+pub struct Noted {
+    /// It has looked at the log and told what it saw.
+    pub is_on: bool,
+    /// Requests since then.
+    pub requests: usize,
+    /// Length of the ground's list of changes when the process began.
+    pub mark: usize,
+    /// Times of the looks at the log, and whether each was answered in full.
+    looks: Vec<(u64, bool)>,
+    /// Writes of steps: all, those of a watched run that go forward, and those that take a run back.
+    steps: usize,
+    forward: usize,
+    back: usize,
+}
+
+impl Noted {
+    pub fn new(ground: &Ground) -> Noted {
+        Noted { mark: ground.changes.len(), ..Noted::default() }
+    }
+}
+
+/// What is noted of the ground while runs are watched.
+#[derive(Default)]
+pub struct Watching {
+    users: Option<Users>,
+    /// Number of the process behind each write of a step, in order, each change of writer once; and whether it watches.
+    writers: Vec<(usize, bool)>,
+    /// Versions that were brought to run, in order.
+    lives: Vec<Live>,
+    /// Ids of versions whose watch came to its end, whatever became of them.
+    over: BTreeSet<String>,
+    /// How often stories met each row of [`MET`].
+    pub met: BTreeMap<&'static str, usize>,
+}
+
+#[derive(Clone)]
+struct Live {
+    at_ms: u64,
+    by: usize,
+    /// By a watched run on its way forward.
+    is_watched: bool,
+    /// Its id, and what it is.
+    id: String,
+    what: String,
+}
+
+/// Users who ask for codes.
+struct Users {
+    dice: Dice,
+    /// What becomes of their messages, by what a version is.
+    fates: BTreeMap<String, Traffic>,
+    burst: Option<Traffic>,
+}
+
+/// The version that sends the messages of the tenant, as the twin finds it.
+fn sender(world: &World) -> Option<(&Action, &ActionVersion)> {
+    let actions = &world.tenants[DOMAIN].actions;
+    let by =
+        |trigger: &str| actions.iter().find(|action| action.supports(trigger) && action.deployment.is_some());
+    let action = by("custom-phone-provider").or_else(|| by("send-phone-message"))?;
+    Some((action, action.live_version()?))
+}
+
+/// What a version is: equal for a copy.
+fn what(version: &ActionVersion) -> String {
+    let secrets: Vec<_> = version.secrets.iter().map(|one| (&one.name, &one.value)).collect();
+    format!("{:?} {:?} {:?} {secrets:?}", version.code, version.dependencies, version.runtime)
+}
+
+impl Users {
+    fn traffic(&mut self, name: &'static str) -> Traffic {
+        let dice = &mut self.dice;
+        let every_ms = *dice.pick(&[1_000, 2_000, 5_000, 20_000]);
+        let people = *dice.pick(&[3, 60, 1_000]);
+        let code = |code: u64| u32::try_from(code).unwrap_or(0);
+        let base = Traffic { every_ms, people, ..Traffic::default() };
+        let fails = |vendor_code, percent, people| Traffic {
+            fate: MessageFate::FailsForSome,
+            vendor_code: code(vendor_code),
+            percent,
+            people,
+            ..base.clone()
+        };
+        match name {
+            CRASHES => Traffic { fate: MessageFate::Crashes, ..base },
+            SETUP => fails(*dice.pick(&OF_SETUP), 100, people),
+            SETUP_FOR_SOME => fails(*dice.pick(&OF_SETUP), 20, people),
+            NUMBERS => fails(*dice.pick(&OF_NUMBERS), 50, 4),
+            ALL_NUMBERS => fails(*dice.pick(&OF_NUMBERS), 100, 1_000),
+            UNKNOWN_CODE => fails(60_999, 100, people),
+            NOTHING => Traffic { fate: MessageFate::Nothing, ..base },
+            _ => base,
+        }
+    }
+}
+
+impl Watching {
+    fn meet(&mut self, row: &'static str) {
+        assert!(MET.contains(&row), "{row} is a row of the table");
+        *self.met.entry(row).or_default() += 1;
+    }
+
+    /// Users come, and some were there before.
+    fn come(&mut self, twin: &mut Twin, mut dice: Dice, now_ms: u64) {
+        let ago_ms = *dice.pick(&[0, 600_000, 1_800_000]);
+        twin.tenant_mut(DOMAIN).users_until_ms = Some(now_ms - ago_ms);
+        let burst = dice.chance(40).then(|| Traffic {
+            every_ms: 200,
+            fate: MessageFate::FailsForSome,
+            vendor_code: u32::try_from(*dice.pick(&OF_NUMBERS)).unwrap_or(0),
+            people: dice.between(1, 4),
+            ..Traffic::default()
+        });
+        let mut users = Users { dice, fates: BTreeMap::new(), burst };
+        if let Some((_, version)) = sender(&twin.world) {
+            let name = *users.dice.pick(OLD);
+            let traffic = users.traffic(name);
+            users.fates.insert(what(version), traffic);
+        }
+        self.users = Some(users);
+        self.writers.clear();
+        self.lives.clear();
+        self.over.clear();
+    }
+
+    /// Users go, and the log of the tenant is as short as before.
+    fn go(&mut self, twin: &mut Twin) {
+        self.users = None;
+        twin.tenant_mut(DOMAIN).logs.clear();
+    }
+
+    /// Users act until the request that follows, which they do by the version that runs before it.
+    pub fn act(&mut self, twin: &mut Twin) {
+        let Some(users) = &mut self.users else { return };
+        let (mut met, mut traffic) = (None, Traffic { fate: MessageFate::Nothing, ..Traffic::default() });
+        if let Some((_, version)) = sender(&twin.world) {
+            let what = what(version);
+            if !users.fates.contains_key(&what) {
+                let name = *users.dice.pick(NEW);
+                met = Some(name);
+                let drawn = users.traffic(name);
+                users.fates.insert(what.clone(), drawn);
+            }
+            traffic = users.fates[&what].clone();
+        }
+        if let Some(burst) = users.burst.clone().filter(|_| users.dice.chance(30)) {
+            (met, traffic) = (met.or(Some("a burst for blocked numbers")), burst);
+        }
+        twin.options.traffic = vec![traffic];
+        met.into_iter().for_each(|row| self.meet(row));
+    }
+
+    /// Notes a request. Returns what is wrong with it.
+    pub fn note(
+        &mut self,
+        proc: &mut Proc,
+        (path, is_good): (&str, bool),
+        wrote_step: bool,
+        (before, after): (Option<&World>, &World),
+        now_ms: u64,
+    ) -> Option<String> {
+        if path.starts_with("/api/v2/logs?") {
+            proc.watch.looks.push((now_ms, is_good));
+        }
+        let (number, watches) = (proc.number, matches!(proc.command, Command::Watch(_)));
+        let is_back = proc.plan.as_ref().is_some_and(|plan| plan.rollback);
+        proc.watch.steps += usize::from(wrote_step);
+        if let (Some(is), was) = (sender(after), before.map(|before| sender(before)))
+            && was.is_some_and(|was| was.is_none_or(|(_, was)| was.id != is.1.id))
+        {
+            let (id, what) = (is.1.id.clone(), what(is.1));
+            self.lives.push(Live { at_ms: now_ms, by: number, is_watched: watches && !is_back, id, what });
+        }
+        if !wrote_step || !watches {
+            if wrote_step && self.writers.last() != Some(&(number, false)) {
+                self.writers.push((number, false));
+            }
+            return None;
+        }
+        let last = self.writers.last().copied();
+        if last != Some((number, true)) {
+            self.writers.push((number, true));
+        }
+        if !is_back {
+            proc.watch.forward += 1;
+            let wrong = proc.watch.back > 0;
+            return wrong.then(|| "a run goes forward again after it has taken back what fails".to_owned());
+        }
+        proc.watch.back += 1;
+        let of_others = last.filter(|(writer, watches)| *writer != number && !watches)?;
+        Some(format!("a watch takes back what run {} has done since", of_others.0))
+    }
+}
+
+/// An event of the tenant log.
+struct Logged {
+    at_ms: u64,
+    person: String,
+    /// `None`: an execution failed. `Some(None)`: a message was sent. Otherwise it failed, with this code or none.
+    message: Option<Option<Option<u64>>>,
+    version: String,
+}
+
+/// The events of the tenant log in a time.
+fn logged(world: &World, (from_ms, to_ms): (u64, u64)) -> Vec<Logged> {
+    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    let of = |event: &Json| {
+        let at: jiff::Timestamp = event["date"].as_str()?.parse().ok()?;
+        let message = match event["type"].as_str()? {
+            "actions_execution_failed" => None,
+            "gd_send_sms" | "gd_send_voice" => Some(None),
+            "gd_send_sms_failure" | "gd_send_voice_failure" => {
+                Some(Some(event["details"]["failure_details"]["errorCode"].as_u64()))
+            }
+            _ => return None,
+        };
+        let at_ms = u64::try_from(at.as_millisecond()).unwrap_or(0);
+        let version = text(&event["details"]["version_id"]);
+        Some(Logged { at_ms, person: text(&event["user_id"]), message, version })
+    };
+    let all = world.tenants[DOMAIN].logs.iter().filter_map(of);
+    all.filter(|event| (from_ms..=to_ms).contains(&event.at_ms)).collect()
+}
+
+fn failed_with(event: &Logged, codes: &[u64]) -> bool {
+    matches!(event.message, Some(Some(Some(code))) if codes.contains(&code))
+}
+
+/// Whether events blame the version or its set-up.
+fn blame(events: &[Logged], version: &str) -> bool {
+    let explained: BTreeSet<&str> = events
+        .iter()
+        .filter(|event| matches!(event.message, Some(Some(Some(code))) if !OF_SETUP.contains(&code)))
+        .map(|event| event.person.as_str())
+        .collect();
+    let crashes = |event: &Logged| {
+        event.message.is_none() && event.version == version && !explained.contains(event.person.as_str())
+    };
+    events.iter().any(|event| crashes(event) || failed_with(event, &OF_SETUP))
+}
+
+/// Whether so many people get nothing that failures of numbers and users may decide.
+fn many_get_nothing(events: &[Logged]) -> bool {
+    let with = |is: &dyn Fn(&Logged) -> bool| -> BTreeSet<&str> {
+        events.iter().filter(|event| is(event)).map(|event| event.person.as_str()).collect()
+    };
+    let (people, reached) =
+        (with(&|event| event.message.is_some()), with(&|event| event.message == Some(None)));
+    people.len() >= PEOPLE_MIN && people.difference(&reached).count() >= UNREACHED_MIN
+}
+
+/// Whether somebody was sent a message.
+fn is_sent(events: &[Logged]) -> bool {
+    events.iter().any(|event| event.message == Some(None))
+}
+
+/// Makes some applies watched ones. Users come, and often an earlier version stands before.
+pub fn draw(story: &mut Story, command: Command) -> Command {
+    // From a stream of its own, so that no other draw changes.
+    let mut dice = story.dice.fork("watch");
+    // Where the headers tell another time than the log, no time can be told at all.
+    let is_told = !matches!(story.ground.twin.options.date_ahead_ms, Some(ahead_ms) if ahead_ms != 0);
+    if command != Command::Apply || !is_told || !dice.chance(25) {
+        return command;
+    }
+    story.ground.say("an earlier version stands, or does not");
+    let (draft, env, store) = (story.draft.clone(), story.env.clone(), story.store.clone());
+    let stands = story.alone(&draft, &env, store, Command::Apply) == Some(Ended::Done);
+    story.ground.now_ms += 60_000;
+    // Where nothing can be applied, there is little to watch.
+    if !stands && dice.chance(80) {
+        return command;
+    }
+    if dice.chance(90) {
+        renew(story, &mut dice);
+    }
+    let now_ms = story.ground.now_ms;
+    let users = dice.fork("users");
+    let Ground { watching, twin, .. } = &mut story.ground;
+    watching.come(twin, users, now_ms);
+    Command::Watch(*dice.pick(&[30_000, 60_000, 120_000, WATCH_MAX_MS]))
+}
+
+/// The command of a second Lockstep beside the first one.
+pub fn beside(story: &Story, first: Command) -> Command {
+    match first {
+        Command::Watch(_) if story.dice.fork("a watch beside").chance(40) => first,
+        _ => Command::Apply,
+    }
+}
+
+/// Changes what the Action is.
+fn renew(story: &mut Story, dice: &mut Dice) {
+    let former = story.draft.clone();
+    match dice.below(6) {
+        0 | 1 => {
+            let other = if story.env["TWILIO_SENDER_KEY"] == SENDER_KEYS[0] { 1 } else { 0 };
+            story.env.insert("TWILIO_SENDER_KEY".into(), SENDER_KEYS[other].into());
+        }
+        2 => story.draft.set("action.code", "\"./works.js\""),
+        3 | 4 => story.draft.set("action.dependencies", "{\"twilio\": \"6.2.1\"}"),
+        _ => story.draft = story.draft.edited(dice),
+    }
+    if story.draft.parse(&story.env).is_err() {
+        story.draft = former;
+    }
+    story.ground.say("the manifest is edited before the watched run");
+}
+
+/// Where the watch of a run is disturbed. Otherwise, the run is disturbed as any other.
+pub fn trouble(story: &Story, command: Command, usual: Trouble) -> Trouble {
+    let mut dice = story.dice.fork("trouble of a watch");
+    if !matches!(command, Command::Watch(_)) || !dice.chance(60) {
+        return usual;
+    }
+    let at = |dice: &mut Dice| dice.below(*dice.clone().pick(&[8, 25, 70])) + 1;
+    let kill = dice.chance(50).then(|| (at(&mut dice), dice.chance(50)));
+    let interrupt = dice.chance(15).then(|| at(&mut dice));
+    Trouble { of_watch: true, of_steps: false, kill, interrupt, pause: None, ..usual }
+}
+
+/// Judges watched runs, lets the next run finish what was killed, and looks what is planned then.
+pub fn afterwards(story: &mut Story, procs: &[Proc], ms: u64) {
+    let mut dice = story.dice.fork("after a watch");
+    for proc in procs.iter().filter(|proc| matches!(proc.command, Command::Watch(_))) {
+        judge(story, proc);
+    }
+    story.ground.schedule = Schedule::calm();
+    story.ground.operator.calm();
+    let was_killed = procs[0].killed;
+    if was_killed || dice.chance(40) {
+        for _ in 0..3 {
+            story.ground.now_ms += *dice.pick(&[2_000, 60_000, 3_600_000]);
+            let next = calm(story, Command::Watch(ms));
+            judge(story, &next);
+            if matches!(next.run(), Some(Ok(_))) {
+                if was_killed {
+                    story.ground.watching.meet("a killed run is finished by the next one");
+                }
+                break;
+            }
+        }
+    }
+    let Ground { watching, twin, .. } = &mut story.ground;
+    watching.go(twin);
+}
+
+fn calm(story: &mut Story, command: Command) -> Proc {
+    let (draft, env) = (story.draft.clone(), story.env.clone());
+    let start = Start {
+        draft: &draft,
+        env: &env,
+        store: story.store.clone(),
+        command,
+        allow_delete: story.allow_delete,
+        trouble: Trouble::default(),
+    };
+    let proc = Proc::new(&mut story.ground, &start);
+    story.go(vec![proc]).remove(0)
+}
+
+/// Judges a run that was watched, once it has ended or was killed.
+fn judge(story: &mut Story, proc: &Proc) {
+    let Command::Watch(ms) = proc.command else { return };
+    let ground = &mut story.ground;
+    let now_ms = ground.now_ms;
+    // The last version that a watched run has brought to run.
+    let forward = |live: &&Live| live.is_watched;
+    let live = ground.watching.lives.iter().rev().find(forward).cloned();
+    let deployed = live.clone().filter(|live| live.by == proc.number);
+    if proc.watch.back > 0 {
+        // Whatever became of the run: what it takes back has to fail.
+        let fails = |live: &Live| {
+            let events = logged(&ground.twin.world, (live.at_ms.saturating_sub(NEAR_MS), now_ms));
+            blame(&events, &live.id) || many_get_nothing(&events)
+        };
+        let lives = &ground.watching.lives;
+        let begun_ms = lives.first().map_or(now_ms, |live| live.at_ms);
+        let whole = logged(&ground.twin.world, (begun_ms.saturating_sub(1_000_000), now_ms));
+        let is_right =
+            lives.iter().any(fails) || lives.is_empty() && blame(&whole, "") || many_get_nothing(&whole);
+        if !is_right {
+            let what = format!("run {} takes back what does not fail", proc.number);
+            ground.blame(Law::Watch, &Case::default(), what);
+        }
+    }
+    if proc.killed {
+        let row = match (proc.watch.back > 0, proc.watch.is_on) {
+            (true, _) => "killed while it takes back",
+            (false, true) => "killed while it watches",
+            (false, false) => "killed before it watches",
+        };
+        return ground.watching.meet(row);
+    }
+    let run = match proc.run() {
+        Some(Ok(run)) => run,
+        Some(Err(failed)) => {
+            // Whoever reads this error believes that nothing was changed.
+            if proc.watch.forward > 0 {
+                let what = format!("run {} changed the tenant, and says only: {failed}", proc.number);
+                ground.blame(Law::Watch, &Case::default(), what);
+            }
+            return;
+        }
+        None => return,
+    };
+    let exit = exit_of(&run);
+    let told = run.watched.clone().map(of_watch);
+    let (line, help) = told.map(|told| (told.line(), told.help())).unwrap_or_default();
+    ground.say(&format!("P{} exits with {}: {line}", proc.number, exit as u8));
+    let is_done = run.report.as_ref().is_none_or(|report| report.outcome.ended == Ended::Done);
+    if !is_done {
+        return;
+    }
+    meet(ground, &run, exit, &line);
+    // Nothing is deployed unwatched.
+    if run.watched.is_none() && deployed.is_some() {
+        let what = format!("run {} deployed a version and did not watch it", proc.number);
+        ground.blame(Law::Watch, &Case::default(), what);
+    }
+    let taken = Case {
+        ledger_deleted: ground.edits.keys().any(|edit| edit.contains("ledger")),
+        crossed: ground.crossed,
+        outlived: ground.outlived,
+        lease_deleted: ground.lease_deleted,
+        no_lease: !ground.twin.options.serverless_allowed || proc.no_lease,
+        ..Case::default()
+    };
+    let is_success = matches!(exit, Exit::Done | Exit::FindingsOnly);
+    let seen_ms = proc.watch.looks.iter().rev().find(|(_, is_good)| *is_good).map_or(0, |(at_ms, _)| *at_ms);
+    if let Some(live) = &live
+        && is_success
+    {
+        // What a watched run deployed, killed or not, fails within its time: that is no success.
+        let others = ground.watching.writers.iter().any(|(_, watches)| !watches);
+        let until_ms = (live.at_ms + ms).min(if run.watched.is_some() { seen_ms } else { now_ms });
+        let events = logged(&ground.twin.world, (live.at_ms + NEAR_MS, until_ms.saturating_sub(NEAR_MS)));
+        let runs = sender(&ground.twin.world).is_some_and(|(_, version)| version.id == live.id);
+        let is_over = run.watched.is_none() && ground.watching.over.contains(&live.id);
+        let is_unseen = exit == Exit::Done && !is_sent(&logged(&ground.twin.world, (live.at_ms, now_ms)));
+        if runs && !others && !is_over && (blame(&events, &live.id) || is_unseen) {
+            let what = format!(
+                "run {} ends with {}, and what it watched fails or sent nothing",
+                proc.number, exit as u8
+            );
+            ground.blame(Law::Watch, &taken, what);
+        }
+    }
+    let Some(watched) = &run.watched else { return };
+    let is_over = |report: &Report| report.outcome.ended == Ended::Done;
+    if watched.back.as_ref().is_none_or(|back| back.as_ref().is_ok_and(is_over)) {
+        ground.watching.over.extend(live.iter().map(|live| live.id.clone()));
+    }
+    let since_ms = deployed.as_ref().or(live.as_ref()).map(|live| live.at_ms);
+    let events = logged(&ground.twin.world, (since_ms.unwrap_or(0), now_ms));
+    if is_success {
+        if proc.watch.looks.last().is_none_or(|(_, is_good)| !is_good) {
+            let what = format!("run {} ends with {}, and its last look failed", proc.number, exit as u8);
+            ground.blame(Law::Watch, &Case::default(), what);
+        }
+        if since_ms.is_some_and(|since_ms| seen_ms + NEAR_MS < since_ms + ms) {
+            let what = format!("run {} ends with {} before its time", proc.number, exit as u8);
+            ground.blame(Law::Watch, &Case::default(), what);
+        }
+    }
+    if exit == Exit::Done && !is_sent(&events) {
+        let what = format!("run {} calls healthy what sent no message", proc.number);
+        ground.blame(Law::Watch, &Case::default(), what);
+    }
+    if exit == Exit::FindingsOnly && help.is_empty() {
+        ground.blame(Law::Watch, &Case::default(), format!("run {} does not say what to do", proc.number));
+    }
+    if let (Exit::Failed, Some(back)) = (exit, &watched.back) {
+        let others = ground.changes[proc.watch.mark.min(ground.changes.len())..]
+            .iter()
+            .any(|(actor, _)| *actor != proc.number);
+        let case = Case { moved_since_plan: others, ..taken };
+        taken_back(
+            story,
+            proc,
+            (&line, &help),
+            back.as_ref().ok().filter(|report| is_over(report)).map(|report| &report.plan),
+            &case,
+        );
+    } else if watched.back.is_none() && exit == Exit::Failed {
+        no_better(story, proc, since_ms, &events);
+    }
+}
+
+fn meet(ground: &mut Ground, run: &Run, exit: Exit, line: &str) {
+    if run.watched.is_none() {
+        return;
+    }
+    let row = match exit {
+        Exit::Done => "healthy",
+        Exit::FindingsOnly => "too few to tell",
+        Exit::Incomplete if line.contains("stopped") => "stopped while it watches",
+        Exit::Incomplete => "not read",
+        _ if line.ends_with("; the run was taken back") => "failing: taken back",
+        _ if line.contains("; not all of the run") => "failing: not all can be taken back",
+        _ if line.contains("; the run could not") => "failing: it could not be taken back",
+        _ => "failing: no better before",
+    };
+    ground.watching.meet(row);
+}
+
+/// A run that fails and stays, because the version before was no better: that has to be so.
+fn no_better(story: &mut Story, proc: &Proc, since_ms: Option<u64>, events: &[Logged]) {
+    let ground = &mut story.ground;
+    let since_ms = since_ms.unwrap_or(ground.now_ms);
+    let before = logged(&ground.twin.world, (since_ms.saturating_sub(DAY_MS), since_ms + NEAR_MS));
+    let had_setup = before.iter().any(|event| failed_with(event, &OF_SETUP));
+    let crashes = events.iter().any(|event| event.message.is_none()) && !many_get_nothing(events);
+    let sets_up = events.iter().any(|event| failed_with(event, &OF_SETUP));
+    if !had_setup || crashes && !sets_up {
+        let what = format!("run {} fails and stays, and the version before was better", proc.number);
+        ground.blame(Law::Watch, &Case::default(), what);
+    }
+}
+
+/// A run that fails and was to be taken back: what it deployed does not run any more, or the run says what stays and why.
+fn taken_back(story: &mut Story, proc: &Proc, (line, help): (&str, &str), plan: Option<&Plan>, case: &Case) {
+    let ground = &mut story.ground;
+    let is_whole = line.ends_with("; the run was taken back");
+    let failing = ground.watching.lives.iter().rev().find(|live| live.is_watched);
+    let failing = failing.map(|live| live.what.clone());
+    let running = sender(&ground.twin.world).map(|(_, version)| what(version));
+    if is_whole && failing.is_some() && running == failing {
+        let what = format!("run {} says that it was taken back, and its version runs", proc.number);
+        ground.blame(Law::Watch, case, what);
+    }
+    let named = plan.is_some_and(|plan| {
+        plan.findings.iter().any(|one| matches!(one.level, Level::Warning | Level::Blocker))
+    });
+    if !is_whole && (help.is_empty() || plan.is_some() && !named && proc.watch.back == 0) {
+        ground.blame(Law::Watch, case, format!("run {} does not say what stays and why", proc.number));
+    }
+    if !is_whole || exempt_from_calm(case) {
+        return;
+    }
+    // The next plan shows the same changes again, and they are not somebody else's; nothing is left to take back.
+    let back = calm(story, Command::Rollback);
+    if back.watch.steps > 0 {
+        let what = "a rollback after the run was taken back wrote".to_owned();
+        story.ground.blame(Law::Watch, case, what);
+    }
+    let next = calm(story, Command::Plan);
+    let shown = next.plan.iter().flat_map(|plan| &plan.resources).flat_map(|one| &one.changes);
+    let moved: Vec<&str> =
+        shown.filter(|change| change.cause == Cause::TenantChanged).map(|one| one.field.as_str()).collect();
+    let is_empty = next.plan.as_ref().is_none_or(Plan::is_empty);
+    if proc.watch.back > 0 && is_empty {
+        story.ground.blame(Law::Watch, case, "the plan after the run was taken back is empty".into());
+    }
+    if !moved.is_empty() {
+        let what =
+            format!("the plan after the run was taken back calls changed by others: {}", moved.join(", "));
+        story.ground.blame(Law::Watch, case, what);
+    }
+    story.ground.watching.meet("the plan after it was taken back");
+}
+
+fn exempt_from_calm(case: &Case) -> bool {
+    case.moved_since_plan || case.ledger_deleted
+}
