@@ -23,6 +23,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use lockstep_front::Ask;
 use rustls::server::Acceptor;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
@@ -35,9 +36,11 @@ use super::authority::{self, Authority};
 use super::clock::Clock;
 use super::files;
 use super::in_process::{Simulator, save_world};
+use super::login::{self, Loop};
 use super::signals::Signals;
 use super::twin_page;
 use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
+use crate::twin::Twin;
 use crate::twin::picture::path_without_values;
 
 /// Largest request body that is accepted; an Action with its code is far smaller.
@@ -64,6 +67,8 @@ pub struct ServeOptions {
     pub world_file: Option<PathBuf>,
     /// Offer TLS and CONNECT, with a certificate authority made for this run.
     pub tls: Option<Tls>,
+    /// Let users sign in, and run deployed code. Needs `tls`.
+    pub login: Option<Rc<RefCell<Twin>>>,
 }
 
 /// TLS of a served simulator.
@@ -86,7 +91,7 @@ pub fn serve(
     signals: &Signals,
     mut say: impl FnMut(&str),
 ) -> Result<()> {
-    let ServeOptions { port, request_log, world_file, tls } = options;
+    let ServeOptions { port, request_log, world_file, tls, login } = options;
     let log = request_log.as_ref().map(|path| files::open_append(path)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     LocalSet::new().block_on(&runtime, async {
@@ -111,7 +116,16 @@ pub fn serve(
             say(&format!("certificate authority of this run: {path}"));
             say(&format!("for clients: HTTPS_PROXY=http://127.0.0.1:{port} NODE_EXTRA_CA_CERTS={path}"));
         }
-        let served = serve_all(listener, world.clone(), log, authority, async {
+        let logins = match (login, &ca_file) {
+            (Some(twin), Some(file)) => {
+                let (logins, person) = Loop::start(twin.clone(), port, &file.path).await?;
+                say(&format!("sign in, and see the code arrive: http://127.0.0.1:{port}{}", login::PREFIX));
+                say(&format!("  as {} with the password {}", person.email, person.password));
+                Some(logins)
+            }
+            _ => None,
+        };
+        let served = serve_all(listener, world.clone(), log, authority, logins.clone(), async {
             signals.wait().await;
         });
         match world_file {
@@ -120,6 +134,9 @@ pub fn serve(
                 () = served => {}
                 () = keep(&world, path, &mut say) => {}
             },
+        }
+        if let Some(logins) = logins {
+            logins.end().await;
         }
         anyhow::Ok(())
     })?;
@@ -193,15 +210,16 @@ pub async fn serve_on(
     log: Option<File>,
     stop: impl Future<Output = ()>,
 ) {
-    serve_all(listener, world, log, None, stop).await;
+    serve_all(listener, world, log, None, None, stop).await;
 }
 
-/// As [`serve_on`], with TLS and CONNECT if there is an authority.
+/// As [`serve_on`], with TLS and CONNECT if there is an authority, and with logins if there is a loop.
 pub async fn serve_all(
     listener: TcpListener,
     world: Rc<RefCell<dyn Simulator>>,
     log: Option<File>,
     authority: Option<Authority>,
+    logins: Option<Rc<Loop>>,
     stop: impl Future<Output = ()>,
 ) {
     let clock = Clock::start();
@@ -210,7 +228,7 @@ pub async fn serve_all(
     // gone.
     let (ending, end) = watch::channel(false);
     let (log, count) = (RefCell::new(log), RefCell::new(0));
-    let server = Rc::new(Server { world, clock, ahead_ms, log, count, authority });
+    let server = Rc::new(Server { world, clock, ahead_ms, log, count, authority, logins });
     let mut stop = std::pin::pin!(stop);
     loop {
         let stream = tokio::select! {
@@ -325,6 +343,7 @@ struct Server {
     log: RefCell<Option<File>>,
     count: RefCell<u64>,
     authority: Option<Authority>,
+    logins: Option<Rc<Loop>>,
 }
 
 /// Tells hyper to drop the connection without a reply.
@@ -337,7 +356,8 @@ type Refusal = (StatusCode, String);
 
 impl Server {
     fn now_ms(&self) -> u64 {
-        self.clock.now_ms() + self.ahead_ms
+        // A person may let time pass.
+        self.logins.as_ref().map_or_else(|| self.clock.now_ms() + self.ahead_ms, |logins| logins.now_ms())
     }
 
     async fn answer(
@@ -353,14 +373,39 @@ impl Server {
             Ok(host) => host,
             Err((status, text)) => return Ok(plain(status, &text)),
         };
+        if let Some(logins) = &self.logins
+            && login::is_asked(request.uri().path())
+        {
+            let site = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
+            let site = site.map(str::to_owned);
+            return match read_ask(request, host).await {
+                Ok(ask) => Ok(replied(logins.page(&ask, site.as_deref()).await)),
+                Err(Some((status, text))) => Ok(plain(status, &text)),
+                Err(None) => Err(Dropped),
+            };
+        }
         if twin_page::is_asked(&host, request.uri().path()) {
             return Ok(self.page(&request, &host));
         }
+        let request = match &self.logins {
+            Some(logins) => {
+                let ask = match read_ask(request, host.clone()).await {
+                    Ok(ask) => ask,
+                    Err(Some((status, text))) => return Ok(plain(status, &text)),
+                    Err(None) => return Err(Dropped),
+                };
+                if logins.serves(&ask) {
+                    return Ok(replied(logins.answer(&ask).await));
+                }
+                Asked::Read(ask)
+            }
+            None => Asked::Open(request),
+        };
         if !self.world.borrow().answers_for(&host) {
             let (status, text) = foreign(&host);
             return Ok(plain(status, &text));
         }
-        let request = match read_request(request, host).await {
+        let request = match request.whole(host).await {
             Ok(request) => request,
             Err(Some((status, text))) => return Ok(plain(status, &text)),
             Err(None) => return Err(Dropped),
@@ -497,13 +542,35 @@ fn printable(text: &str) -> String {
     text.chars().map(|ch| if ch.is_ascii_graphic() || ch == ' ' { ch } else { '?' }).collect()
 }
 
-/// Reads a whole request. `Err(Some(…))` is a refusal; `Err(None)` means that the client went away.
-async fn read_request(request: Request<Incoming>, host: String) -> Result<ApiRequest, Option<Refusal>> {
+/// A request whose body was read, or was not read yet.
+enum Asked {
+    Read(Ask),
+    Open(Request<Incoming>),
+}
+
+impl Asked {
+    /// The request, as the APIs get it. `Err(Some(…))` is a refusal; `Err(None)` means that the client went away.
+    async fn whole(self, host: String) -> Result<ApiRequest, Option<Refusal>> {
+        let method = match &self {
+            Asked::Read(ask) => Method::parse(&ask.method),
+            Asked::Open(request) => Method::parse(request.method().as_str()),
+        };
+        let Some(method) = method else {
+            return Err(Some((StatusCode::METHOD_NOT_ALLOWED, "neither API uses this method".to_owned())));
+        };
+        let Ask { host, path, headers, body, .. } = match self {
+            Asked::Read(ask) => ask,
+            Asked::Open(request) => read_ask(request, host).await?,
+        };
+        Ok(ApiRequest { host, method, path, headers, body })
+    }
+}
+
+/// Reads a whole request of any method. `Err` as for [`Asked::whole`].
+async fn read_ask(request: Request<Incoming>, host: String) -> Result<Ask, Option<Refusal>> {
     let refuse = |status, text: &str| Err(Some((status, text.to_owned())));
     let (parts, body) = request.into_parts();
-    let Some(method) = Method::parse(parts.method.as_str()) else {
-        return refuse(StatusCode::METHOD_NOT_ALLOWED, "neither API uses this method");
-    };
+    let method = parts.method.as_str().to_owned();
     let path = parts.uri.path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str).to_owned();
     let headers = parts
         .headers
@@ -521,7 +588,13 @@ async fn read_request(request: Request<Incoming>, host: String) -> Result<ApiReq
         }
         Err(_) => return Err(None),
     };
-    Ok(ApiRequest { host, method, path, headers, body })
+    Ok(Ask { method, host, path, headers, body })
+}
+
+/// The reply of a page of a login.
+fn replied(reply: lockstep_front::Reply) -> Response<Full<Bytes>> {
+    let lockstep_front::Reply { status, headers, body } = reply;
+    response(ApiReply { status, headers, body })
 }
 
 /// The host name in lower case, without port and final dot. The brackets of an IPv6 address stay.

@@ -27,7 +27,7 @@ use lockstep_twin::wire::{pairs, percent_encode};
 use lockstep_twin::world::ActionVersion;
 use serde_json::Value as Json;
 
-pub use self::told::Hop;
+pub use self::told::{Hop, category};
 
 /// Longest body that a request may have, in bytes.
 pub const BODY_MAX: usize = 64 * 1024;

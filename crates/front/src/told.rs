@@ -54,3 +54,19 @@ impl Front {
         self.hop(now_ms, &format!("tenant log: {}", entry.kind), failure);
     }
 }
+
+/// The category by which a log stream selects an entry of that type (Auth0 docs, tenant logs, 2026: the pages of the codes
+/// are in folders of these names).
+pub fn category(kind: &str) -> &'static str {
+    match kind {
+        "s" => "auth.login.success",
+        "f" | "fp" => "auth.login.fail",
+        "actions_execution_failed" => "actions",
+        "gd_start_enroll" | "gd_enrollment_complete" | "gd_unenroll" | "gd_update_device_account" => {
+            "user.notification"
+        }
+        "limit_phone" => "system.notification",
+        "fn" => "user.fail",
+        _ => "other",
+    }
+}

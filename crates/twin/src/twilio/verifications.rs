@@ -127,6 +127,10 @@ fn start(call: &mut Call) -> Outcome {
             return Err(refusal(400, 60200, "Invalid parameter `Tags`"));
         }
     }
+    let blocks = call.account()?.blocks.iter();
+    if let Some((status, code, words)) = blocks.filter_map(|block| block.refusal(&to, &channel)).next() {
+        return Err(refusal(status, code, words));
+    }
     let now_ms = call.now_ms;
     let (service, ids) = service_mut(call)?;
     let passed = |limit: &VerifyRateLimit| limits.get(&limit.unique_name).cloned();
