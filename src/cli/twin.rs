@@ -62,7 +62,7 @@ pub struct Args {
     /// Let users sign in at /__twin/login, and run what is deployed, in child processes of Node.js 22 on this machine.
     /// With a manifest, it is applied first, with made-up values. Turns --tls on
     #[arg(long, value_name = "MANIFEST", num_args = 0..=1, default_missing_value = "")]
-    login: Option<PathBuf>,
+    login: Option<String>,
     /// Builds take this long, such as 50ms or 2m, whatever they hold
     #[arg(long, value_name = "DURATION", value_parser = span)]
     build: Option<Duration>,
@@ -105,8 +105,8 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         Some(path) => load_twin(path)?,
         None => None,
     };
-    let loaded = match args.login.as_ref().filter(|manifest| !manifest.as_os_str().is_empty()) {
-        Some(manifest) => match applied(loaded, manifest, shell)? {
+    let loaded = match args.login.as_ref().filter(|manifest| !manifest.is_empty()) {
+        Some(manifest) => match applied(loaded, Path::new(manifest), shell)? {
             Applied::World(twin) => Some(*twin),
             Applied::Failed(exit) => return Ok(exit),
         },
@@ -151,10 +151,6 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         .then(|| Tls { names: twin.host_names(), ca_file: args.ca_out.clone() });
     let twin = Rc::new(RefCell::new(twin));
     let login = args.login.is_some().then(|| twin.clone());
-    if login.is_some() {
-        let lines = code_that_runs(&twin.borrow());
-        lines.iter().for_each(|line| shell.say.err_line(line));
-    }
     let options = ServeOptions {
         port: args.port,
         request_log: args.log.clone(),
@@ -221,27 +217,4 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
-}
-
-/// What `--login` runs, for people to know before it does.
-fn code_that_runs(twin: &Twin) -> Vec<String> {
-    let mut lines = vec!["runs deployed code on this machine, in child processes of Node.js:".to_owned()];
-    for (domain, tenant) in &twin.world.tenants {
-        let live = tenant.actions.iter().filter(|action| action.live_version().is_some());
-        lines.extend(live.map(|action| format!("  the Action {:?} of {domain}", action.name)));
-    }
-    for account in twin.world.accounts.values() {
-        for service in &account.serverless_services {
-            let deployed = service.environments.iter().any(|one| one.build_sid.is_some());
-            let functions = service.functions.iter().filter(|_| deployed);
-            lines.extend(
-                functions
-                    .map(|one| format!("  the Function {:?} of {}", one.friendly_name, service.unique_name)),
-            );
-        }
-    }
-    if lines.len() == 1 {
-        lines.push("  nothing is deployed yet".to_owned());
-    }
-    lines
 }

@@ -27,6 +27,7 @@ pub mod login;
 pub mod proxy;
 pub mod record_place;
 pub mod records;
+mod request;
 mod roots;
 pub mod secrets;
 pub mod serve;

@@ -19,11 +19,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use lockstep_front::Ask;
 use rustls::server::Acceptor;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
@@ -37,16 +36,13 @@ use super::clock::Clock;
 use super::files;
 use super::in_process::{Simulator, save_world};
 use super::login::{self, Loop};
+use super::request::{Asked, Refusal, read_ask};
 use super::signals::Signals;
 use super::twin_page;
-use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
+use crate::model::api::{Answer, ApiReply, ApiRequest};
 use crate::twin::Twin;
 use crate::twin::picture::path_without_values;
 
-/// Largest request body that is accepted; an Action with its code is far smaller.
-const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
-/// Longest time for a request body to arrive, however slowly it comes.
-const BODY_MAX: Duration = Duration::from_secs(30);
 /// How long open connections may finish their work when the server ends.
 const GRACE: Duration = Duration::from_secs(2);
 /// Interval between two saves of the world; a power failure loses no more than this.
@@ -119,6 +115,7 @@ pub fn serve(
         let logins = match (login, &ca_file) {
             (Some(twin), Some(file)) => {
                 let (logins, person) = Loop::start(twin.clone(), port, &file.path).await?;
+                login::code_that_runs(&twin.borrow()).iter().for_each(|line| say(line));
                 say(&format!("sign in, and see the code arrive: http://127.0.0.1:{port}{}", login::PREFIX));
                 say(&format!("  as {} with the password {}", person.email, person.password));
                 Some(logins)
@@ -351,9 +348,6 @@ struct Server {
 #[error("dropped on purpose")]
 struct Dropped;
 
-/// A refusal by this server itself rather than by a simulated vendor.
-type Refusal = (StatusCode, String);
-
 impl Server {
     fn now_ms(&self) -> u64 {
         // A person may let time pass.
@@ -542,55 +536,6 @@ fn printable(text: &str) -> String {
     text.chars().map(|ch| if ch.is_ascii_graphic() || ch == ' ' { ch } else { '?' }).collect()
 }
 
-/// A request whose body was read, or was not read yet.
-enum Asked {
-    Read(Ask),
-    Open(Request<Incoming>),
-}
-
-impl Asked {
-    /// The request, as the APIs get it. `Err(Some(…))` is a refusal; `Err(None)` means that the client went away.
-    async fn whole(self, host: String) -> Result<ApiRequest, Option<Refusal>> {
-        let method = match &self {
-            Asked::Read(ask) => Method::parse(&ask.method),
-            Asked::Open(request) => Method::parse(request.method().as_str()),
-        };
-        let Some(method) = method else {
-            return Err(Some((StatusCode::METHOD_NOT_ALLOWED, "neither API uses this method".to_owned())));
-        };
-        let Ask { host, path, headers, body, .. } = match self {
-            Asked::Read(ask) => ask,
-            Asked::Open(request) => read_ask(request, host).await?,
-        };
-        Ok(ApiRequest { host, method, path, headers, body })
-    }
-}
-
-/// Reads a whole request of any method. `Err` as for [`Asked::whole`].
-async fn read_ask(request: Request<Incoming>, host: String) -> Result<Ask, Option<Refusal>> {
-    let refuse = |status, text: &str| Err(Some((status, text.to_owned())));
-    let (parts, body) = request.into_parts();
-    let method = parts.method.as_str().to_owned();
-    let path = parts.uri.path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str).to_owned();
-    let headers = parts
-        .headers
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-        .collect();
-    let whole = tokio::time::timeout(BODY_MAX, Limited::new(body, BODY_LIMIT_BYTES).collect()).await;
-    let Ok(whole) = whole else {
-        return refuse(StatusCode::REQUEST_TIMEOUT, "the body does not end");
-    };
-    let body = match whole {
-        Ok(body) => body.to_bytes().to_vec(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
-        }
-        Err(_) => return Err(None),
-    };
-    Ok(Ask { method, host, path, headers, body })
-}
-
 /// The reply of a page of a login.
 fn replied(reply: lockstep_front::Reply) -> Response<Full<Bytes>> {
     let lockstep_front::Reply { status, headers, body } = reply;
@@ -632,6 +577,7 @@ fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
 mod tests {
     use super::*;
     use crate::shell::http::{Http, HttpOptions};
+    use crate::shell::request::BODY_LIMIT_BYTES;
     use crate::shell::test_support::{Scripted, TestFolder, block_on, get, json_reply};
     use crate::shell::via::Via;
     use tokio::io::AsyncWriteExt as _;

@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import http from 'node:http';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 
@@ -260,6 +261,129 @@ cases.push([
   },
 ]);
 
+// A call of the Management API, as an operator makes it: `host` says whose API is meant.
+function api(at, host, method, route, body, token) {
+  const { port } = new URL(at.page);
+  const headers = { host, 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) };
+  return new Promise((resolve, reject) => {
+    const request = http.request({ host: '127.0.0.1', port, method, path: route, headers }, (reply) => {
+      let text = '';
+      reply.on('data', (part) => (text += part));
+      reply.on('end', () => resolve({ status: reply.statusCode, body: JSON.parse(text || 'null') }));
+    });
+    request.on('error', reject);
+    request.end(body && JSON.stringify(body));
+  });
+}
+
+// Makes an application as the Console does, and returns its client id.
+async function client(at, domain, origin) {
+  const token = await api(at, domain, 'POST', '/oauth/token', {
+    grant_type: 'client_credentials',
+    client_id: 'operator',
+    client_secret: 'operator-secret',
+    audience: `https://${domain}/api/v2/`,
+  });
+  const made = await api(
+    at,
+    domain,
+    'POST',
+    '/api/v2/clients',
+    {
+      name: 'Sample application',
+      app_type: 'spa',
+      callbacks: [origin],
+      web_origins: [origin],
+      allowed_logout_urls: [origin],
+      grant_types: ['authorization_code', 'refresh_token'],
+      token_endpoint_auth_method: 'none',
+      oidc_conformant: true,
+      jwt_configuration: { alg: 'RS256' },
+    },
+    token.body.access_token,
+  );
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  return made.body.client_id;
+}
+
+// The application of `examples/spa`, with Auth0's own SDK, over https with the tenant's real host name.
+async function sample(manifest, run) {
+  const at = await twin(manifest);
+  const domain = 'acme-twin.eu.auth0.example';
+  const port = 20_000 + (process.pid % 20_000);
+  const origin = `http://localhost:${port}`;
+  const id = await client(at, domain, origin);
+  const served = spawn(process.execPath, [`${here}/../../examples/spa/serve.mjs`, '--domain', domain, '--client-id', id, '--port', String(port)]);
+  await new Promise((resolve) => served.stdout.once('data', resolve));
+  const own = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', `--host-resolver-rules=MAP ${domain}:443 127.0.0.1:${new URL(at.page).port}`],
+  });
+  try {
+    const page = await (await own.newContext({ ignoreHTTPSErrors: true })).newPage();
+    page.setDefaultTimeout(30_000);
+    await run(page, at, origin);
+  } finally {
+    await own.close();
+    served.kill();
+    await at.end();
+  }
+}
+
+// The last message of the phone of a twin.
+async function phone(at, count) {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const state = await (await fetch(`${at.page}/state.json`)).json();
+    if (state.messages.length >= count) return state.messages.at(-1).text.match(/(\d{6})/)[1];
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error('no message came');
+}
+
+async function signIn(page, at) {
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByLabel('E-mail address').fill(at.email);
+  await page.getByLabel('Password').fill(at.password);
+  await page.getByRole('button', { name: 'Continue' }).click();
+}
+
+const samples = {
+  "Auth0's own SDK signs in with the phone, gets tokens that say so, and signs out": [
+    manifests.unified,
+    async (page, at, origin) => {
+      await page.goto(origin);
+      await signIn(page, at);
+      await page.getByLabel('Phone number').fill(PHONE);
+      await page.getByRole('button', { name: 'Send a text message' }).click();
+      await page.getByLabel('The code').fill(await phone(at, 1));
+      await page.getByRole('button', { name: 'Continue' }).click();
+      await page.getByText('A second factor was proven.').waitFor();
+      const claims = JSON.parse(await page.locator('#claims').textContent());
+      assert.deepEqual(claims.amr, ['mfa']);
+      logins += 1;
+      // The SDK keeps nothing over a reload, and the browser hides the tenant's cookie from its frame. The session is there.
+      await page.reload();
+      await page.getByText('You are not signed in.').waitFor();
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByText('A second factor was proven.').waitFor();
+      logins += 1;
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      await page.getByText('You are not signed in.').waitFor();
+      await signIn(page, at);
+      await page.getByLabel('The code').waitFor();
+    },
+  ],
+  'an application without a rule is not asked, beside one that is': [
+    manifests.rules,
+    async (page, at, origin) => {
+      await page.goto(origin);
+      await signIn(page, at);
+      await page.getByText('No second factor was asked for.').waitFor();
+      logins += 1;
+    },
+  ],
+};
+
 const only = process.argv[3];
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -292,5 +416,16 @@ for (const [name, manifest, run] of cases) {
   await at.end();
 }
 await browser.close();
+for (const [name, [manifest, run]] of Object.entries(samples)) {
+  if (only && !name.includes(only)) continue;
+  ran += 1;
+  try {
+    await sample(manifest, run);
+    console.log(`ok      ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAILED  ${name}: ${error.message}`);
+  }
+}
 console.log(`${ran - failed} of ${ran} cases, ${logins} logins`);
 process.exitCode = failed || !ran ? 1 : 0;

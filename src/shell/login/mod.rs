@@ -232,3 +232,26 @@ fn settle(twin: &mut Twin, domain: &str, origin: &str, now_ms: u64) -> Person {
     let user = &tenant.users[0];
     Person { email: user.email.clone(), password: user.password.clone() }
 }
+
+/// What `--login` runs, for people to know before it does.
+pub fn code_that_runs(twin: &Twin) -> Vec<String> {
+    let mut lines = vec!["runs deployed code on this machine, in child processes of Node.js:".to_owned()];
+    for (domain, tenant) in &twin.world.tenants {
+        let live = tenant.actions.iter().filter(|action| action.live_version().is_some());
+        lines.extend(live.map(|action| format!("  the Action {:?} of {domain}", action.name)));
+    }
+    for account in twin.world.accounts.values() {
+        for service in &account.serverless_services {
+            let deployed = service.environments.iter().any(|one| one.build_sid.is_some());
+            let functions = service.functions.iter().filter(|_| deployed);
+            lines.extend(
+                functions
+                    .map(|one| format!("  the Function {:?} of {}", one.friendly_name, service.unique_name)),
+            );
+        }
+    }
+    if lines.len() == 1 {
+        lines.push("  nothing is deployed yet".to_owned());
+    }
+    lines
+}
