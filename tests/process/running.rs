@@ -169,38 +169,30 @@ fn the_built_in_code_sends_and_its_feedback_approves() {
         code("verify-feedback"),
         &[("@twilio/runtime-handler", "2.1.2"), ("twilio", "6.2.0")],
     );
+    let by_fetch = source("fetch", code("twilio-verify-fetch"), &[]);
+    let legacy_by_fetch = source("legacy-fetch", code("twilio-verify-fetch-legacy"), &[]);
+    let unified_event = |recipient: &str, code: &str, method: &str| {
+        let message = json!({ "recipient": recipient, "code": code, "delivery_method": method,
+            "message_type": "otp_verify" });
+        ("onExecuteCustomPhoneProvider", json!({ "notification": message }))
+    };
+    let legacy_event = |code: &str, kind: &str| {
+        let message =
+            json!({ "recipient": NUMBER, "code": code, "message_type": kind, "action": "enrollment" });
+        ("onExecuteSendPhoneMessage", json!({ "message_options": message }))
+    };
     let ways = [
-        (
-            &unified,
-            "onExecuteCustomPhoneProvider",
-            json!({ "notification": { "recipient": "+1 500 555 0006",
-            "code": "483920", "delivery_method": "text", "message_type": "otp_verify" } }),
-            "sms",
-        ),
-        (
-            &unified,
-            "onExecuteCustomPhoneProvider",
-            json!({ "notification": { "recipient": NUMBER,
-            "code": "583920", "delivery_method": "voice", "message_type": "otp_enroll" } }),
-            "call",
-        ),
-        (
-            &legacy,
-            "onExecuteSendPhoneMessage",
-            json!({ "message_options": { "recipient": NUMBER,
-            "code": "683920", "message_type": "sms", "action": "enrollment" } }),
-            "sms",
-        ),
-        (
-            &legacy,
-            "onExecuteSendPhoneMessage",
-            json!({ "message_options": { "recipient": NUMBER,
-            "code": "783920", "message_type": "voice", "action": "second-factor-authentication" } }),
-            "call",
-        ),
+        (&unified, unified_event("+1 500 555 0006", "483920", "text"), "sms"),
+        (&unified, unified_event(NUMBER, "583920", "voice"), "call"),
+        (&legacy, legacy_event("683920", "sms"), "sms"),
+        (&legacy, legacy_event("783920", "voice"), "call"),
+        (&by_fetch, unified_event("+1 (500) 555-0006", "483921", "text"), "sms"),
+        (&by_fetch, unified_event(NUMBER, "583921", "voice"), "call"),
+        (&legacy_by_fetch, legacy_event("683921", "sms"), "sms"),
+        (&legacy_by_fetch, legacy_event("783921", "voice"), "call"),
     ];
     block_on(async {
-        for (number, (source, handler, event, channel)) in ways.into_iter().enumerate() {
+        for (number, (source, (handler, event), channel)) in ways.into_iter().enumerate() {
             let call = Call::Action { handler: handler.into(), event, secrets: sender.clone() };
             let ran = lab.run(source, call).await;
             assert_eq!(ran.outcome, Ok(Json::Null), "{ran:?}");
@@ -235,15 +227,17 @@ fn the_built_in_code_sends_and_its_feedback_approves() {
         // What Twilio refuses is told to Auth0 by the vendor's code.
         lab.verify("POST", &format!("/{service}"), "CustomCodeEnabled=false");
         let notification = json!({ "recipient": NUMBER, "code": "1234", "delivery_method": "text" });
-        let call = Call::Action {
-            handler: "onExecuteCustomPhoneProvider".into(),
-            event: json!({ "notification": notification }),
-            secrets: sender.clone(),
-        };
-        let ran = lab.run(&unified, call).await;
-        assert_eq!((&ran.outcome, ran.commands.len()), (&Ok(Json::Null), 1));
-        assert_eq!(ran.commands[0]["call"], "notification.drop");
-        assert!(ran.commands[0]["arguments"][0].to_string().contains("code 60204"), "{:?}", ran.commands);
+        for source in [&unified, &by_fetch] {
+            let call = Call::Action {
+                handler: "onExecuteCustomPhoneProvider".into(),
+                event: json!({ "notification": notification }),
+                secrets: sender.clone(),
+            };
+            let ran = lab.run(source, call).await;
+            assert_eq!((&ran.outcome, ran.commands.len()), (&Ok(Json::Null), 1));
+            assert_eq!(ran.commands[0]["call"], "notification.drop");
+            assert!(ran.commands[0]["arguments"][0].to_string().contains("code 60204"), "{:?}", ran.commands);
+        }
         let call = Call::Action {
             handler: "onExecuteSendPhoneMessage".into(),
             event: json!({ "message_options": { "recipient": NUMBER, "code": "1234", "message_type": "sms" } }),
@@ -254,6 +248,19 @@ fn the_built_in_code_sends_and_its_feedback_approves() {
         lab.runner.end().await;
     });
 }
+
+/// Takes the native classes behind a connection, and connects without Node's own functions.
+const NATIVE: &str = "
+    let Wrap;
+    Object.defineProperty(Object.prototype, 'oncomplete', { configurable: true, set(value) {
+      Wrap = this.constructor;
+      Object.defineProperty(this, 'oncomplete', { value, writable: true });
+    } });
+    const socket = net.connect(443, 'a.example').on('error', () => {});
+    await new Promise(setImmediate);
+    delete Object.prototype.oncomplete;
+    const Tcp = socket._handle.constructor;
+    if (new Tcp(0).connect(new Wrap(), '127.0.0.1', 443) !== 0) throw new Error('the native handle refuses');";
 
 /// What code tries, and the words of the one who refuses. `OUT` is a file of the test, `HOME` the home of its user.
 const FORBIDDEN: &[(&str, &str)] = &[
@@ -293,6 +300,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("await open(require('tls').connect({ port: 8443, host: 'a.example' }))", "the twin alone"),
     ("await fetch('http://169.254.169.254/latest/meta-data/')", "fetch failed"),
     ("await fetch('https://www.acme.example.org/')", "fetch failed"),
+    (NATIVE, "the native handle refuses"),
     ("require('dgram').createSocket('udp4')", "the twin alone"),
     ("net.createServer().listen(0)", "the twin alone"),
     ("new (require('dns').Resolver)().resolve4('a.example', () => {})", "the twin alone"),
@@ -534,19 +542,30 @@ fn a_child_stays_for_its_version_and_stands_still_between_calls() {
         let after = said("1", "x").await;
         assert!(!after.0 && after.1 != last.1, "a child that died meanwhile is replaced");
 
-        // What a call leaves behind meets neither the next call nor what it prints and says.
-        for rest in
-            ["throw 1", "process.exit(1)", "console.log('late')", "api.access.deny('late')", "for (;;);"]
-        {
-            let source = action(&format!("setTimeout(() => {{ {rest} }}, 0); console.log('mine')"), &[]);
+        // What a call leaves behind meets neither the next call nor what that one says.
+        for rest in [
+            "throw 1",
+            "process.exit(1)",
+            "console.log('late', mine)",
+            "api.access.deny('late')",
+            "for (;;);",
+        ] {
+            let body = format!(
+                "const mine = Math.random(); setTimeout(() => {{ {rest} }}, 0); console.log('mine', mine)"
+            );
+            let source = action(&body, &[]);
             for _ in 0..2 {
                 let ran = lab.run(&source, login(&[])).await;
-                assert_eq!(
-                    (&ran.outcome, ran.console.as_str()),
-                    (&Ok(Json::Null), "mine\n"),
-                    "{rest}: {ran:?}"
-                );
-                assert_eq!(ran.commands, Vec::<Json>::new(), "{rest}");
+                assert_eq!((&ran.outcome, ran.commands.len()), (&Ok(Json::Null), 0), "{rest}: {ran:?}");
+                // What is printed until the process is stopped is the call's own.
+                let mine = ran
+                    .console
+                    .lines()
+                    .next()
+                    .and_then(|line| line.strip_prefix("mine "))
+                    .expect("its own line");
+                let others = ran.console.lines().skip(1).find(|line| *line != format!("late {mine}"));
+                assert_eq!(others, None, "{rest}: {ran:?}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

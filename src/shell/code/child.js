@@ -209,6 +209,8 @@ async function call(message) {
   tell(told);
 }
 
+require('./wall.js').build(Number(process.argv[2]), line._handle);
+
 // A fault outside of the call's own promise: of a timer, or a promise that nobody waits for. What it leaves behind is
 // not known, so this process ends with the call that it met.
 const stray = (error) => {
@@ -218,7 +220,8 @@ const stray = (error) => {
 process.on('uncaughtException', stray);
 process.on('unhandledRejection', stray);
 
-require('./wall.js').build(Number(process.argv[2]));
+// What is printed has left this process when the call's end is told, and printing waits for the reader.
+for (const stream of [process.stdout, process.stderr]) stream._handle.setBlocking(true);
 
 let rest = '';
 line.setEncoding('utf8');

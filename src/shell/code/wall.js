@@ -2,7 +2,7 @@
 
 // Runs before deployed code is loaded, in its process: connections lead to the twin alone, and other processes are out
 // of reach. Node's permission model holds back files, processes, addons and workers. What is patched here could be got
-// around by code that reaches Node's internals; docs/twin.md says so.
+// around by code that breaks into Node's internals; docs/twin.md says so.
 
 const dgram = require('node:dgram');
 const dns = require('node:dns');
@@ -18,7 +18,13 @@ function refused(what) {
 // What a connection may ask for beside its target. An object of the caller's could answer differently when read twice.
 const KEPT = ['allowHalfOpen', 'keepAlive', 'keepAliveInitialDelay', 'noDelay', 'onread', 'signal', 'timeout'];
 
-exports.build = (port) => {
+// `line` is the native handle of the descriptor for calls, which is a local socket like those that code could make.
+exports.build = (port, line) => {
+  // Its native handle, which stands at a symbol.
+  const datagrams = dgram.createSocket('udp4');
+  const state = Object.getOwnPropertySymbols(datagrams).map((symbol) => datagrams[symbol]);
+  const udp = state.find((value) => value?.handle).handle;
+  datagrams.close();
   const { connect } = net.Socket.prototype;
   const normalize = net._normalizeArgs;
   net.Socket.prototype.connect = function (...args) {
@@ -26,6 +32,7 @@ exports.build = (port) => {
     const asked = Number(options.port);
     if (options.path || asked !== 443) {
       const error = refused(`${options.path ? 'a local socket' : `${options.host ?? 'localhost'}, port ${asked}`}`);
+      this.connecting = true;
       process.nextTick(() => this.destroy(error));
       return this;
     }
@@ -46,21 +53,35 @@ exports.build = (port) => {
   const deny = () => {
     throw refused('a name server');
   };
-  for (const owner of [dns, dns.promises, dns.Resolver.prototype, dns.promises.Resolver.prototype]) {
+  const above = ({ prototype }) => [prototype, Object.getPrototypeOf(prototype)];
+  for (const owner of [dns, dns.promises, ...above(dns.Resolver), ...above(dns.promises.Resolver)]) {
     for (const name of Object.getOwnPropertyNames(owner)) {
       if (/^(resolve|reverse|lookupService|setServers)/.test(name)) owner[name] = deny;
     }
   }
-  for (const name of Object.getOwnPropertyNames(Object.getPrototypeOf(dns.Resolver.prototype))) {
-    if (/^(resolve|reverse|setServers)/.test(name)) Object.getPrototypeOf(dns.Resolver.prototype)[name] = deny;
-  }
-  const resolvers = Object.getPrototypeOf(dns.promises.Resolver.prototype);
-  for (const name of Object.getOwnPropertyNames(resolvers)) {
-    if (/^(resolve|reverse|setServers)/.test(name)) resolvers[name] = deny;
-  }
+
+  // The same once more at the native handles, which code can reach behind its sockets.
+  const code = -os.constants.errno.ECONNREFUSED;
+  const close = (handle, allowed = {}) => {
+    const native = Object.getPrototypeOf(handle);
+    for (const name of Object.getOwnPropertyNames(native)) {
+      if (!/^(bind|connect|listen|open|query|getHostBy|send|setServers)/.test(name) || typeof native[name] !== 'function') continue;
+      const own = native[name];
+      native[name] = function (...args) {
+        return allowed[name]?.(...args) ? Reflect.apply(own, this, args) : code;
+      };
+    }
+  };
+  const tcp = net._createServerHandle('127.0.0.1', 0, 4);
+  tcp.close();
+  close(tcp, { connect: (_, address, to) => address === '127.0.0.1' && to === port });
+  // What the code prints goes through a descriptor that is opened late.
+  close(line, { open: () => true });
+  close(new dns.Resolver()._handle);
+  close(udp);
 
   // These reach other processes of the same user, the twin among them.
-  for (const name of ['kill', '_kill', '_debugProcess', '_debugEnd', '_startProfilerIdleNotifier', 'execve', 'dlopen']) {
+  for (const name of ['kill', '_kill', '_debugProcess', 'execve', 'dlopen']) {
     if (process[name]) {
       process[name] = () => {
         throw Object.assign(new Error(`process.${name} is not there in code that the twin runs`), { code: 'ERR_ACCESS_DENIED' });
