@@ -366,8 +366,9 @@ fn code_and_packages_get_nothing_of_this_machine() {
 #[test]
 #[ignore = "needs Node.js 22 and npm; .ci/run runs it"]
 fn code_that_misbehaves_is_ended_and_other_code_goes_on() {
-    let lab = Lab::quick(3);
-    let late = Failure::TimedOut(Duration::from_secs(3));
+    // Most of it is ended long before the time is over, even on a machine that is busy.
+    let (impatient, patient) = (Lab::quick(2), Lab::quick(15));
+    let late = Failure::TimedOut(Duration::from_secs(2));
     let ended = |text: &str| Failure::Ended(text.to_owned());
     let threw = |class: &str, message: &str| Failure::Threw { class: class.into(), message: message.into() };
     let printed = || ended("the code printed more than 1 MiB in one call");
@@ -389,11 +390,13 @@ fn code_that_misbehaves_is_ended_and_other_code_goes_on() {
         ("for (;;) console.log('flood '.repeat(999))", printed()),
         (&format!("{big} for (let i = 0; i < 1024; i++) process.stderr.write(big)"), printed()),
         (&format!("{big} for (;;) require('fs').writeSync(1, big)"), printed()),
-        ("for (;;) api.access.deny('again and again')", heap()),
         ("for (;;) { api.access.deny('again'); await new Promise(setImmediate); }", said()),
         (&format!("{big} api.user.setAppMetadata('a', big)"), said()),
         ("require('fs').writeSync(0, 'no reply\\n'); await new Promise(() => {})", nonsense()),
-        ("require('fs').closeSync(0); await new Promise(() => {})", late.clone()),
+        (
+            "require('fs').closeSync(0); await new Promise(() => {})",
+            ended("the code closed the descriptor that is kept for replies"),
+        ),
         ("const all = []; for (;;) all.push({ all: new Array(100).fill(all.length) })", heap()),
         (
             "const all = []; for (;;) { all.push(Buffer.alloc(1 << 20, 1)); await new Promise(setImmediate); }",
@@ -425,6 +428,7 @@ fn code_that_misbehaves_is_ended_and_other_code_goes_on() {
     ];
     block_on(async {
         for (text, failure) in rows {
+            let lab = if failure == late { &impatient } else { &patient };
             let ran = lab.body(&format!("require('fs').writeSync(1, `${{process.pid}};`); {text}")).await;
             match (&ran.outcome, &failure) {
                 (
@@ -456,6 +460,7 @@ fn code_that_misbehaves_is_ended_and_other_code_goes_on() {
             ),
             ("module.exports = null", threw("TypeError", "the code exports no function onExecutePostLogin")),
         ] {
+            let lab = if failure == late { &impatient } else { &patient };
             let ran = lab.run(&source("1", code, &[]), login(&[])).await;
             match (&ran.outcome, &failure) {
                 (
@@ -470,7 +475,10 @@ fn code_that_misbehaves_is_ended_and_other_code_goes_on() {
                 (outcome, _) => assert_eq!(outcome, &Err(failure.clone()), "{code}"),
             }
         }
-        lab.runner.end().await;
+        // Its memory, the size of what it said or the time, whichever is used up first.
+        let ran = patient.body("for (;;) api.access.deny('again and again')").await;
+        assert!(matches!(ran.outcome, Err(Failure::Ended(_) | Failure::TimedOut(_))), "{ran:?}");
+        patient.runner.end().await;
     });
 }
 

@@ -3,9 +3,10 @@
 // Runs one deployed version of an Action or a Function, one call at a time. Calls come and replies go as JSON lines on
 // file descriptor 0, which is a socket, so what the code prints is never mixed with replies.
 //
-// In:  {"handler":"onExecute…","event":{…},"secrets":{…}} or {"handler":"handler","context":{…},"event":{…}}
-// Out: {"ready":true}, then for each call {"began":true}, any number of {"said":{"call":"…","arguments":[…]}} and at its
-//      end {"done":…} or {"threw":{"class":"…","message":"…"}}
+// In:  for each call {}, and after the answer {"handler":"onExecute…","event":{…},"secrets":{…}} or
+//      {"handler":"handler","context":{…},"event":{…}}
+// Out: {"ready":true} once; {"began":true} for {}; for a call any number of {"said":{"call":"…","arguments":[…]}} and at
+//      its end {"done":…} or {"threw":{"class":"…","message":"…"}}
 
 const net = require('node:net');
 const path = require('node:path');
@@ -194,8 +195,12 @@ async function run({ handler: name, event, secrets, context }, say) {
 let calls = 0;
 
 async function call(message) {
+  // Asked whether it is there. Its answer tells the caller that what was printed so far belongs to earlier calls.
+  if (!message.handler) {
+    tell({ began: true });
+    return;
+  }
   calls += 1;
-  tell({ began: true });
   // What the code says after the end of its call belongs to no call.
   let isOpen = true;
   let told;

@@ -128,20 +128,18 @@ impl Child {
     /// Makes one call: a line of JSON.
     pub async fn call(&mut self, message: &str, limit: Duration) -> Heard {
         let _ = kill_process_group(self.group, Signal::CONT);
-        // What earlier calls left in the pipe belongs to none.
-        self.drain(&mut Session::default());
         let mut session = Session::default();
         let now = Instant::now();
         let turn = if self.is_used { TURN_MAX.min(limit) } else { limit };
         self.is_used = true;
-        let begun = timeout_at(now + turn, async {
-            // A child that has ended takes nothing; its end is heard next.
-            let _ = self.line.write_all(message.as_bytes()).await;
-            self.hear(&mut session, |session| session.has_begun).await
-        });
-        let told = match begun.await {
+        let begun = timeout_at(now + turn, self.say("{}\n", &mut session, |session| session.has_begun)).await;
+        let told = match begun {
             Ok(Ok(())) => {
-                timeout_at(now + limit, self.hear(&mut session, |session| session.outcome.is_some())).await
+                // What was printed and said until now belongs to earlier calls.
+                self.drain(&mut session);
+                session = Session { has_begun: true, ..Session::default() };
+                let call = self.say(message, &mut session, |session| session.outcome.is_some());
+                timeout_at(now + limit, call).await
             }
             ended => ended,
         };
@@ -189,6 +187,18 @@ impl Child {
 
     fn kill(&self) {
         let _ = kill_process_group(self.group, Signal::KILL);
+    }
+
+    /// Writes a line, and listens until `is_done`.
+    async fn say(
+        &mut self,
+        line: &str,
+        session: &mut Session,
+        is_done: fn(&Session) -> bool,
+    ) -> Result<(), End> {
+        // A child that has ended takes nothing; its end is heard next.
+        let _ = self.line.write_all(line.as_bytes()).await;
+        self.hear(session, is_done).await
     }
 
     /// Listens until `is_done`, or until the child has to be ended.
@@ -267,7 +277,9 @@ impl End {
 
 fn why_ended(status: Option<ExitStatus>, printed: &str) -> String {
     use std::os::unix::process::ExitStatusExt as _;
-    let Some(status) = status else { return End::Closed.text() };
+    let Some(status) = status else {
+        return "the code closed the descriptor that is kept for replies".to_owned();
+    };
     match (status.code(), status.signal()) {
         (_, Some(_)) if printed.contains("heap out of memory") => {
             format!("the code used more memory than the {HEAP_MAX_MB} MB it may have for objects")
