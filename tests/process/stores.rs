@@ -332,10 +332,19 @@ mod with {
         let stores: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(&text).expect("JSON");
         assert!(!stores.is_empty());
         let every = if std::env::var("LOCKSTEP_KILLS").is_ok_and(|kills| kills == "all") { 1 } else { EVERY };
-        for (name, mut env) in stores {
-            let place = env.remove("place").expect("a place");
-            println!("{}", trial(&Store { name, place, env }, every));
-        }
+        // Most of the time is waiting.
+        std::thread::scope(|scope| {
+            let trials: Vec<_> = stores
+                .into_iter()
+                .map(|(name, mut env)| {
+                    let place = env.remove("place").expect("a place");
+                    scope.spawn(move || trial(&Store { name, place, env }, every))
+                })
+                .collect();
+            for one in trials {
+                println!("{}", one.join().expect("what a store has to stand"));
+            }
+        });
     }
 
     /// All that a store has to stand, with rollouts that are ended or paused at every so many requests. Returns what was done.
