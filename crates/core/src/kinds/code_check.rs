@@ -163,8 +163,7 @@ fn built_in(source: &Source<'_>) -> Vec<Problem> {
         }
     }
     out.extend(other_sids(source));
-    let loads_helper = source.own.contains("\nconst twilio = require('twilio');\n");
-    if loads_helper && !source.keys("dependencies").any(|name| name == "twilio") {
+    if builtin::loads_helper(source.own) && !source.keys("dependencies").any(|name| name == "twilio") {
         out.push(source.error(
             "dependencies",
             "the built-in code needs the package twilio",
