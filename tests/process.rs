@@ -18,6 +18,7 @@ pub mod lab;
 mod largest;
 mod lease;
 mod ledgers;
+mod logins;
 mod manifests;
 mod outputs;
 mod pages;

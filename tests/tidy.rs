@@ -43,7 +43,7 @@ const RANKS: [(&str, usize); 16] = [
 ];
 
 /// The dependencies of each crate below `crates`, including those of its tests.
-const CRATES: [(&str, &[&str]); 4] = [
+const CRATES: [(&str, &[&str]); 5] = [
     ("wire", &["serde"]),
     (
         "core",
@@ -71,6 +71,7 @@ const CRATES: [(&str, &[&str]); 4] = [
     ),
     ("engine", &["base64", "jiff", "lockstep-core", "ring", "serde", "serde_json"]),
     ("twin", &["base64", "jiff", "lockstep-wire", "serde", "serde_json"]),
+    ("front", &["base64", "lockstep-twin", "maud", "ring", "serde_json"]),
 ];
 
 /// Crates that they must not depend on, not even through other crates.

@@ -106,11 +106,6 @@ pub fn sends(text: &str) -> bool {
     NAMES.iter().any(|name| is_sender(name) && source(name) == Some(text))
 }
 
-/// Whether a text is one of the Actions that load Twilio's helper.
-pub fn loads_helper(text: &str) -> bool {
-    ["twilio-verify", "twilio-verify-legacy"].iter().any(|name| source(name) == Some(text))
-}
-
 /// Whether one of the sources exports a handler of this name.
 pub fn exports(text: &str, handler: &str) -> bool {
     text.contains(&format!("\nexports.{handler} = "))
