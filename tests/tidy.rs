@@ -507,7 +507,7 @@ fn nothing_is_unwrapped_where_users_are() {
 }
 
 /// Texts of libraries that may be compared, because only they tell the fault. They choose a hint, and nothing else.
-const PROSE_OF_LIBRARIES: [&str; 3] = ["No CA certificates", "client error (", "heap out of memory"];
+const PROSE_OF_LIBRARIES: [&str; 2] = ["No CA certificates", "client error ("];
 
 /// Whether a text is written for people: it has two words beside each other.
 fn is_prose(text: &str) -> bool {

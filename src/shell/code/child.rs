@@ -148,7 +148,7 @@ impl Child {
             Ok(Ok(())) => None,
             Ok(Err(End::Closed)) => {
                 let status = self.status().await;
-                Some(Failure::Ended(why_ended(status, &session.text())))
+                Some(Failure::Ended(why_ended(status)))
             }
             Ok(Err(end)) => Some(Failure::Ended(end.text())),
             Err(_) => Some(Failure::TimedOut(limit)),
@@ -267,7 +267,12 @@ impl End {
         let mib = OUTPUT_MAX / 1024 / 1024;
         match self {
             End::Closed => "the process of the code ended".to_owned(),
-            End::Memory => format!("the code used more memory than the {} MB it may", RESIDENT_MAX_KB / 1024),
+            End::Memory => {
+                let all = RESIDENT_MAX_KB / 1024;
+                format!(
+                    "the code used more memory than it may ({HEAP_MAX_MB} MB for objects, {all} MB in all)"
+                )
+            }
             End::Printed => format!("the code printed more than {mib} MiB in one call"),
             End::Said => format!("the code answered, or said to `api`, more than {mib} MiB in one call"),
             End::Nonsense => "the code wrote to the descriptor that is kept for replies".to_owned(),
@@ -275,20 +280,24 @@ impl End {
     }
 }
 
-fn why_ended(status: Option<ExitStatus>, printed: &str) -> String {
+fn why_ended(status: Option<ExitStatus>) -> String {
     use std::os::unix::process::ExitStatusExt as _;
     let Some(status) = status else {
         return "the code closed the descriptor that is kept for replies".to_owned();
     };
     match (status.code(), status.signal()) {
-        (_, Some(_)) if printed.contains("heap out of memory") => {
-            format!("the code used more memory than the {HEAP_MAX_MB} MB it may have for objects")
-        }
         (Some(code), _) => format!("the code ended its process with exit code {code}"),
+        // Node.js ends so when its heap is full. Code may do the same on purpose.
+        (None, Some(ABORT)) => {
+            format!("Node.js gave up (signal {ABORT}), mostly because {}", End::Memory.text())
+        }
         (None, Some(signal)) => format!("the process of the code was ended by signal {signal}"),
         (None, None) => End::Closed.text(),
     }
 }
+
+/// The signal of `abort`.
+const ABORT: i32 = 6;
 
 /// What came in one call so far.
 #[derive(Default)]
