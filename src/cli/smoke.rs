@@ -53,7 +53,7 @@ enum Channel {
 pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     if let Some(refused) = phone::refused(&args.to) {
         return Err(Error::usage(format!("what --to names {}; nothing was sent", refused.words()))
-            .help("name a number that you hold, such as --to +15005550006"));
+            .help("name a number that you hold, with a plus and its country code"));
     }
     if fleet::is_fleet(args.manifest.path()) && args.manifest.tenants.len() != 1 {
         return Err(Error::usage("smoke sends through one tenant, and the file is a fleet")
