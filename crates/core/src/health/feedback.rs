@@ -214,7 +214,8 @@ mod tests {
         let logins_only = Way { filters: vec!["auth.login.success".into()], ..way() };
         let login = |connection: &str| json!({ "type": "s", "connection": connection, "user_name": "+15005550006", "date": "2026-11-20T10:00:00Z" });
         let by_api = |at: &str| json!({ "type": "seoobft", "user_id": "auth0|a", "date": at });
-        let rows: [(&str, Vec<Json>, Way, (usize, usize, usize, usize, usize)); 18] = [
+        type Counts = (usize, usize, usize, usize, usize);
+        let rows: [(&str, Vec<Json>, Way, Counts); 18] = [
             ("nothing", vec![], way(), (0, 0, 0, 0, 0)),
             ("a whole number", vec![whole()], way(), (1, 0, 0, 0, 0)),
             ("inside data", vec![json!({ "log_id": "1", "data": whole() })], way(), (1, 0, 0, 0, 0)),
