@@ -115,6 +115,8 @@ pub struct Noted {
     steps: usize,
     forward: usize,
     back: usize,
+    /// Time of the latest write that went forward.
+    forward_ms: Option<u64>,
 }
 
 impl Noted {
@@ -287,6 +289,7 @@ impl Watching {
         }
         if !is_back {
             proc.watch.forward += 1;
+            proc.watch.forward_ms = Some(now_ms);
             let wrong = proc.watch.back > 0;
             return wrong.then(|| "a run goes forward again after it has taken back what fails".to_owned());
         }
@@ -558,7 +561,12 @@ fn judge(story: &mut Story, proc: &Proc) {
     if watched.back.as_ref().is_none_or(|back| back.as_ref().is_ok_and(is_over)) {
         ground.watching.over.extend(live.iter().map(|live| live.id.clone()));
     }
-    let since_ms = deployed.as_ref().or(live.as_ref()).map(|live| live.at_ms);
+    // A run that deploys nothing can be watched too, for example one that changes who sends. Its words say which of the two
+    // changes was watched.
+    let said_ms =
+        watched.health.since.parse().map_or(0, |at: jiff::Timestamp| at.as_millisecond().unsigned_abs());
+    let changes = live.as_ref().map(|live| live.at_ms).into_iter().chain(proc.watch.forward_ms);
+    let since_ms = changes.min_by_key(|at_ms| at_ms.abs_diff(said_ms));
     let events = logged(&ground.twin.world, (since_ms.unwrap_or(0), now_ms));
     if is_success {
         if proc.watch.looks.last().is_none_or(|(_, is_good)| !is_good) {
