@@ -1,16 +1,18 @@
 //! `lockstep twin`: the built-in twin as a server for other processes.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
+
+use clap::Parser as _;
 
 use super::args::duration;
 use super::error::{Error, Result};
 use super::exit::Exit;
 use super::outputs::{Written, apart};
 use super::setup::Shell;
-use crate::shell::in_process::load_twin;
+use crate::shell::in_process::{load_twin, save_world};
 use crate::shell::serve::{ServeOptions, Tls, serve};
 use crate::twin::{Options, Rate, Rule, Twin, fault_grammar};
 
@@ -57,6 +59,10 @@ pub struct Args {
     /// Account of API keys that the world does not know
     #[arg(long, value_name = "SID")]
     account: Option<String>,
+    /// Let users sign in at /__twin/login, and run what is deployed, in child processes of Node.js 22 on this machine.
+    /// With a manifest, it is applied first, with made-up values. Turns --tls on
+    #[arg(long, value_name = "MANIFEST", num_args = 0..=1, default_missing_value = "")]
+    login: Option<String>,
     /// Builds take this long, such as 50ms or 2m, whatever they hold
     #[arg(long, value_name = "DURATION", value_parser = span)]
     build: Option<Duration>,
@@ -99,7 +105,15 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         Some(path) => load_twin(path)?,
         None => None,
     };
-    let mut twin = loaded.unwrap_or_else(|| Twin::new(Options { latency_ms: 0, ..Options::default() }, 1));
+    let loaded = match args.login.as_ref().filter(|manifest| !manifest.is_empty()) {
+        Some(manifest) => match applied(loaded, Path::new(manifest), shell)? {
+            Applied::World(twin) => Some(*twin),
+            Applied::Failed(exit) => return Ok(exit),
+        },
+        None => loaded,
+    };
+    let mut twin = loaded.unwrap_or_else(|| Twin::new(Options::default(), 1));
+    twin.options.latency_ms = 0;
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if let Some(latency) = args.latency {
         twin.options.latency_ms = ms(latency);
@@ -133,10 +147,74 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     for tenant in &args.tenants {
         twin.tenant_mut(tenant);
     }
-    let tls = args.tls.then(|| Tls { names: twin.host_names(), ca_file: args.ca_out.clone() });
-    let options =
-        ServeOptions { port: args.port, request_log: args.log.clone(), world_file: args.world.clone(), tls };
+    let tls = (args.tls || args.login.is_some())
+        .then(|| Tls { names: twin.host_names(), ca_file: args.ca_out.clone() });
+    let twin = Rc::new(RefCell::new(twin));
+    let login = args.login.is_some().then(|| twin.clone());
+    let options = ServeOptions {
+        port: args.port,
+        request_log: args.log.clone(),
+        world_file: args.world.clone(),
+        tls,
+        login,
+    };
     let say = &mut shell.say;
-    serve(Rc::new(RefCell::new(twin)), &options, &shell.signals, |line| say.err_line(line))?;
+    serve(twin, &options, &shell.signals, |line| say.err_line(line))?;
     Ok(Exit::Done)
+}
+
+/// What became of the manifest of `--login`.
+enum Applied {
+    World(Box<Twin>),
+    Failed(Exit),
+}
+
+/// A way to write the arguments of `apply`.
+#[derive(clap::Parser)]
+struct ApplyArgs {
+    #[command(flatten)]
+    args: super::apply::Args,
+}
+
+/// Applies a manifest to a twin, by the command that people use. A new world is made for the manifest, as `--twin` does.
+fn applied(twin: Option<Twin>, manifest: &Path, shell: &mut Shell) -> Result<Applied> {
+    let folder = Scratch::new()?;
+    let world = folder.0.join("world.json");
+    if let Some(twin) = &twin {
+        save_world(twin, &world)?;
+    }
+    let words = ["apply".into(), manifest.as_os_str().to_owned(), option("--twin=", &world), "--yes".into()];
+    let parsed = ApplyArgs::try_parse_from(words).map_err(|error| Error::usage(error.to_string()))?;
+    let exit = super::apply::run(&parsed.args, shell)?;
+    if exit != Exit::Done {
+        return Ok(Applied::Failed(exit));
+    }
+    let loaded = load_twin(&world)?.or(twin);
+    Ok(loaded.map_or(Applied::Failed(Exit::Failed), |twin| Applied::World(Box::new(twin))))
+}
+
+fn option(name: &str, path: &Path) -> std::ffi::OsString {
+    let mut word = std::ffi::OsString::from(name);
+    word.push(path);
+    word
+}
+
+/// A new folder that goes away with this value.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Scratch> {
+        let name = format!("lockstep-twin-login-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir(&folder).map_err(|error| {
+            Error::internal(format!("folder {} cannot be made: {error}", folder.display()))
+        })?;
+        Ok(Scratch(folder))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }

@@ -5,6 +5,7 @@
 //!
 //! - [`driver`] runs the engine, over [`http`] (real time) or [`in_process`] (virtual time).
 //! - [`serve`] puts a simulator on a loopback port, with [`authority`] for TLS and [`twin_page`] for people.
+//! - [`code`] runs deployed JavaScript for it, each version in a process of its own, and [`login`] lets users sign in.
 //! - [`files`], [`ledger_file`], [`sources`], [`secrets`], [`jwt`], [`clock`], [`signals`] provide what the core may
 //!   not fetch by itself.
 //! - [`terminal`] and [`telemetry`] are the only ways out for text; both hide secrets.
@@ -14,6 +15,7 @@ pub mod authority;
 #[cfg(feature = "object_store")]
 pub mod bucket;
 pub mod clock;
+pub mod code;
 pub mod driver;
 pub mod files;
 pub mod fleet;
@@ -21,9 +23,11 @@ pub mod http;
 pub mod in_process;
 pub mod jwt;
 pub mod ledger_file;
+pub mod login;
 pub mod proxy;
 pub mod record_place;
 pub mod records;
+mod request;
 mod roots;
 pub mod secrets;
 pub mod serve;

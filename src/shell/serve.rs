@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -35,15 +35,14 @@ use super::authority::{self, Authority};
 use super::clock::Clock;
 use super::files;
 use super::in_process::{Simulator, save_world};
+use super::login::{self, Loop};
+use super::request::{Asked, Refusal, read_ask};
 use super::signals::Signals;
 use super::twin_page;
-use crate::model::api::{Answer, ApiReply, ApiRequest, Method};
+use crate::model::api::{Answer, ApiReply, ApiRequest};
+use crate::twin::Twin;
 use crate::twin::picture::path_without_values;
 
-/// Largest request body that is accepted; an Action with its code is far smaller.
-const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
-/// Longest time for a request body to arrive, however slowly it comes.
-const BODY_MAX: Duration = Duration::from_secs(30);
 /// How long open connections may finish their work when the server ends.
 const GRACE: Duration = Duration::from_secs(2);
 /// Interval between two saves of the world; a power failure loses no more than this.
@@ -64,6 +63,8 @@ pub struct ServeOptions {
     pub world_file: Option<PathBuf>,
     /// Offer TLS and CONNECT, with a certificate authority made for this run.
     pub tls: Option<Tls>,
+    /// Let users sign in, and run deployed code. Needs `tls`.
+    pub login: Option<Rc<RefCell<Twin>>>,
 }
 
 /// TLS of a served simulator.
@@ -86,7 +87,7 @@ pub fn serve(
     signals: &Signals,
     mut say: impl FnMut(&str),
 ) -> Result<()> {
-    let ServeOptions { port, request_log, world_file, tls } = options;
+    let ServeOptions { port, request_log, world_file, tls, login } = options;
     let log = request_log.as_ref().map(|path| files::open_append(path)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     LocalSet::new().block_on(&runtime, async {
@@ -111,7 +112,17 @@ pub fn serve(
             say(&format!("certificate authority of this run: {path}"));
             say(&format!("for clients: HTTPS_PROXY=http://127.0.0.1:{port} NODE_EXTRA_CA_CERTS={path}"));
         }
-        let served = serve_all(listener, world.clone(), log, authority, async {
+        let logins = match (login, &ca_file) {
+            (Some(twin), Some(file)) => {
+                let (logins, person) = Loop::start(twin.clone(), port, &file.path).await?;
+                login::code_that_runs(&twin.borrow()).iter().for_each(|line| say(line));
+                say(&format!("sign in, and see the code arrive: http://127.0.0.1:{port}{}", login::PREFIX));
+                say(&format!("  as {} with the password {}", person.email, person.password));
+                Some(logins)
+            }
+            _ => None,
+        };
+        let served = serve_all(listener, world.clone(), log, authority, logins.clone(), async {
             signals.wait().await;
         });
         match world_file {
@@ -120,6 +131,9 @@ pub fn serve(
                 () = served => {}
                 () = keep(&world, path, &mut say) => {}
             },
+        }
+        if let Some(logins) = logins {
+            logins.end().await;
         }
         anyhow::Ok(())
     })?;
@@ -193,15 +207,16 @@ pub async fn serve_on(
     log: Option<File>,
     stop: impl Future<Output = ()>,
 ) {
-    serve_all(listener, world, log, None, stop).await;
+    serve_all(listener, world, log, None, None, stop).await;
 }
 
-/// As [`serve_on`], with TLS and CONNECT if there is an authority.
+/// As [`serve_on`], with TLS and CONNECT if there is an authority, and with logins if there is a loop.
 pub async fn serve_all(
     listener: TcpListener,
     world: Rc<RefCell<dyn Simulator>>,
     log: Option<File>,
     authority: Option<Authority>,
+    logins: Option<Rc<Loop>>,
     stop: impl Future<Output = ()>,
 ) {
     let clock = Clock::start();
@@ -210,7 +225,7 @@ pub async fn serve_all(
     // gone.
     let (ending, end) = watch::channel(false);
     let (log, count) = (RefCell::new(log), RefCell::new(0));
-    let server = Rc::new(Server { world, clock, ahead_ms, log, count, authority });
+    let server = Rc::new(Server { world, clock, ahead_ms, log, count, authority, logins });
     let mut stop = std::pin::pin!(stop);
     loop {
         let stream = tokio::select! {
@@ -325,6 +340,7 @@ struct Server {
     log: RefCell<Option<File>>,
     count: RefCell<u64>,
     authority: Option<Authority>,
+    logins: Option<Rc<Loop>>,
 }
 
 /// Tells hyper to drop the connection without a reply.
@@ -332,12 +348,10 @@ struct Server {
 #[error("dropped on purpose")]
 struct Dropped;
 
-/// A refusal by this server itself rather than by a simulated vendor.
-type Refusal = (StatusCode, String);
-
 impl Server {
     fn now_ms(&self) -> u64 {
-        self.clock.now_ms() + self.ahead_ms
+        // A person may let time pass.
+        self.logins.as_ref().map_or_else(|| self.clock.now_ms() + self.ahead_ms, |logins| logins.now_ms())
     }
 
     async fn answer(
@@ -353,14 +367,39 @@ impl Server {
             Ok(host) => host,
             Err((status, text)) => return Ok(plain(status, &text)),
         };
+        if let Some(logins) = &self.logins
+            && login::is_asked(request.uri().path())
+        {
+            let site = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
+            let site = site.map(str::to_owned);
+            return match read_ask(request, host).await {
+                Ok(ask) => Ok(replied(logins.page(&ask, site.as_deref()).await)),
+                Err(Some((status, text))) => Ok(plain(status, &text)),
+                Err(None) => Err(Dropped),
+            };
+        }
         if twin_page::is_asked(&host, request.uri().path()) {
             return Ok(self.page(&request, &host));
         }
+        let request = match &self.logins {
+            Some(logins) => {
+                let ask = match read_ask(request, host.clone()).await {
+                    Ok(ask) => ask,
+                    Err(Some((status, text))) => return Ok(plain(status, &text)),
+                    Err(None) => return Err(Dropped),
+                };
+                if logins.serves(&ask) {
+                    return Ok(replied(logins.answer(&ask).await));
+                }
+                Asked::Read(ask)
+            }
+            None => Asked::Open(request),
+        };
         if !self.world.borrow().answers_for(&host) {
             let (status, text) = foreign(&host);
             return Ok(plain(status, &text));
         }
-        let request = match read_request(request, host).await {
+        let request = match request.whole(host).await {
             Ok(request) => request,
             Err(Some((status, text))) => return Ok(plain(status, &text)),
             Err(None) => return Err(Dropped),
@@ -497,31 +536,10 @@ fn printable(text: &str) -> String {
     text.chars().map(|ch| if ch.is_ascii_graphic() || ch == ' ' { ch } else { '?' }).collect()
 }
 
-/// Reads a whole request. `Err(Some(…))` is a refusal; `Err(None)` means that the client went away.
-async fn read_request(request: Request<Incoming>, host: String) -> Result<ApiRequest, Option<Refusal>> {
-    let refuse = |status, text: &str| Err(Some((status, text.to_owned())));
-    let (parts, body) = request.into_parts();
-    let Some(method) = Method::parse(parts.method.as_str()) else {
-        return refuse(StatusCode::METHOD_NOT_ALLOWED, "neither API uses this method");
-    };
-    let path = parts.uri.path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str).to_owned();
-    let headers = parts
-        .headers
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-        .collect();
-    let whole = tokio::time::timeout(BODY_MAX, Limited::new(body, BODY_LIMIT_BYTES).collect()).await;
-    let Ok(whole) = whole else {
-        return refuse(StatusCode::REQUEST_TIMEOUT, "the body does not end");
-    };
-    let body = match whole {
-        Ok(body) => body.to_bytes().to_vec(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
-        }
-        Err(_) => return Err(None),
-    };
-    Ok(ApiRequest { host, method, path, headers, body })
+/// The reply of a page of a login.
+fn replied(reply: lockstep_front::Reply) -> Response<Full<Bytes>> {
+    let lockstep_front::Reply { status, headers, body } = reply;
+    response(ApiReply { status, headers, body })
 }
 
 /// The host name in lower case, without port and final dot. The brackets of an IPv6 address stay.
@@ -559,6 +577,7 @@ fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
 mod tests {
     use super::*;
     use crate::shell::http::{Http, HttpOptions};
+    use crate::shell::request::BODY_LIMIT_BYTES;
     use crate::shell::test_support::{Scripted, TestFolder, block_on, get, json_reply};
     use crate::shell::via::Via;
     use tokio::io::AsyncWriteExt as _;

@@ -438,7 +438,7 @@ const SAID: &[Row] = &[
         12,
         9,
         105,
-        "there is no built-in code twilio: there are twilio-verify, twilio-verify-legacy, verify-feedback and mfa-post-login",
+        "there is no built-in code twilio: there are twilio-verify, twilio-verify-legacy, twilio-verify-fetch, twilio-verify-fetch-legacy, verify-feedback and mfa-post-login",
         "builtin:",
     ),
     (

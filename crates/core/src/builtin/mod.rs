@@ -1,14 +1,24 @@
 //! The JavaScript that ships with the program.
 
+/// The Actions that send codes differ in how they speak to Twilio and in the trigger that they are for.
+macro_rules! sender {
+    ($way:literal, $trigger:literal) => {
+        concat!(
+            include_str!("twilio-verify.head.js"),
+            include_str!($way),
+            include_str!("twilio-verify.core.js"),
+            include_str!($trigger)
+        )
+    };
+}
+
 /// Source of a built-in, by the name after `builtin:`. `None`: there is no such built-in.
 pub fn source(name: &str) -> Option<&'static str> {
     match name {
-        "twilio-verify" => {
-            Some(concat!(include_str!("twilio-verify.core.js"), include_str!("twilio-verify.unified.js")))
-        }
-        "twilio-verify-legacy" => {
-            Some(concat!(include_str!("twilio-verify.core.js"), include_str!("twilio-verify.legacy.js")))
-        }
+        "twilio-verify" => Some(sender!("twilio-verify.helper.js", "twilio-verify.unified.js")),
+        "twilio-verify-legacy" => Some(sender!("twilio-verify.helper.js", "twilio-verify.legacy.js")),
+        "twilio-verify-fetch" => Some(sender!("twilio-verify.fetch.js", "twilio-verify.unified.js")),
+        "twilio-verify-fetch-legacy" => Some(sender!("twilio-verify.fetch.js", "twilio-verify.legacy.js")),
         "verify-feedback" => Some(include_str!("verify-feedback.js")),
         "mfa-post-login" => Some(include_str!("mfa-post-login.js")),
         _ => None,
@@ -16,7 +26,24 @@ pub fn source(name: &str) -> Option<&'static str> {
 }
 
 /// All names that [`source`] knows.
-pub const NAMES: [&str; 4] = ["twilio-verify", "twilio-verify-legacy", "verify-feedback", "mfa-post-login"];
+pub const NAMES: [&str; 6] = [
+    "twilio-verify",
+    "twilio-verify-legacy",
+    "twilio-verify-fetch",
+    "twilio-verify-fetch-legacy",
+    "verify-feedback",
+    "mfa-post-login",
+];
+
+/// The Actions that send codes: for the unified phone experience, and what stands for it in the legacy set-up.
+const SENDERS: [(&str, &str); 2] =
+    [("twilio-verify", "twilio-verify-legacy"), ("twilio-verify-fetch", "twilio-verify-fetch-legacy")];
+
+/// What stands for a shipped source in the legacy phone set-up. `None`: nothing does, or it is not a shipped one.
+pub fn legacy_of(text: &str) -> Option<&'static str> {
+    let (_, legacy) = SENDERS.iter().find(|(unified, _)| source(unified) == Some(text))?;
+    source(legacy)
+}
 
 /// Whether a text equals one of the shipped sources.
 pub fn ships(text: &str) -> bool {
@@ -63,16 +90,20 @@ const RECEIVER_READS: [Reads; 2] = [
 /// another form would not work with that code, so a value of this form was not chosen by a person.
 pub fn is_drawn(code: &str, name: &str, value: &str) -> bool {
     let reads: &[Reads] = match code {
-        "twilio-verify" | "twilio-verify-legacy" => &SENDER_READS,
+        _ if is_sender(code) => &SENDER_READS,
         "verify-feedback" => &RECEIVER_READS,
         _ => &[],
     };
     reads.iter().any(|reads| reads.name == name && reads.fits(value))
 }
 
+fn is_sender(name: &str) -> bool {
+    SENDERS.iter().any(|(unified, legacy)| [unified, legacy].contains(&&name))
+}
+
 /// Whether a text is one of the Actions that send codes.
 pub fn sends(text: &str) -> bool {
-    ["twilio-verify", "twilio-verify-legacy"].iter().any(|name| source(name) == Some(text))
+    NAMES.iter().any(|name| is_sender(name) && source(name) == Some(text))
 }
 
 /// Whether one of the sources exports a handler of this name.
@@ -94,6 +125,8 @@ mod tests {
             ("twilio-verify", "TWILIO_AUTH_TOKEN", hex.to_owned(), true),
             ("twilio-verify", "TWILIO_API_KEY", sid("SK"), true),
             ("twilio-verify", "TWILIO_VERIFY_SID", sid("VA"), true),
+            ("twilio-verify-fetch", "TWILIO_API_SECRET", drawn.to_owned(), true),
+            ("twilio-verify-fetch-legacy", "TWILIO_API_SECRET", drawn.to_owned(), true),
             ("verify-feedback", "api_secret", drawn.to_owned(), true),
             ("verify-feedback", "api_key", sid("SK"), true),
             ("twilio-verify", "TWILIO_API_SECRET", "correct horse battery".to_owned(), false),

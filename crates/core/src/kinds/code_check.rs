@@ -154,6 +154,9 @@ fn no_handler(source: &Source<'_>) -> Problem {
     source.error("code", "the handler is missing", reason, help)
 }
 
+/// The line by which a built-in Action loads Twilio's helper.
+const LOADS_HELPER: &str = "\nconst twilio = require('twilio');\n";
+
 /// Problems of a sending Action that ships with the program. Such an Action reads the secrets in [`SENDER_READS`].
 fn built_in(source: &Source<'_>) -> Vec<Problem> {
     let mut out = missing_secrets(source);
@@ -163,7 +166,8 @@ fn built_in(source: &Source<'_>) -> Vec<Problem> {
         }
     }
     out.extend(other_sids(source));
-    if !source.keys("dependencies").any(|name| name == "twilio") {
+    let loads_helper = source.own.contains(LOADS_HELPER);
+    if loads_helper && !source.keys("dependencies").any(|name| name == "twilio") {
         out.push(source.error(
             "dependencies",
             "the built-in code needs the package twilio",

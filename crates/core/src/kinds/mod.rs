@@ -18,7 +18,7 @@ mod identity;
 mod kind;
 pub mod log_stream;
 mod looks;
-mod npm;
+pub mod npm;
 pub mod phone_provider;
 pub mod phone_template;
 mod remote;

@@ -114,6 +114,7 @@ fn start(call: &mut Call) -> Outcome {
             return Err(refusal(403, 60204, "Custom code not allowed"));
         }
     }
+    let code = form.text("CustomCode").map(str::to_owned);
     let limits = passed_limits(call, &form)?;
     if form.text("RiskCheck").is_some_and(|value| !["enable", "disable"].contains(&value)) {
         return Err(refusal(400, 60200, "Invalid parameter `RiskCheck`"));
@@ -125,6 +126,10 @@ fn start(call: &mut Call) -> Outcome {
         {
             return Err(refusal(400, 60200, "Invalid parameter `Tags`"));
         }
+    }
+    let blocks = call.account()?.blocks.iter();
+    if let Some((status, code, words)) = blocks.filter_map(|block| block.refusal(&to, &channel)).next() {
+        return Err(refusal(status, code, words));
     }
     let now_ms = call.now_ms;
     let (service, ids) = service_mut(call)?;
@@ -148,6 +153,7 @@ fn start(call: &mut Call) -> Outcome {
                 created_at_ms: now_ms,
                 updated_at_ms: now_ms,
                 sends: Vec::new(),
+                code: None,
             });
             service.verifications.len() - 1
         }
@@ -159,6 +165,7 @@ fn start(call: &mut Call) -> Outcome {
     }
     let one = &mut service.verifications[at];
     one.channel = channel;
+    one.code = code;
     one.sends.push(now_ms);
     one.updated_at_ms = now_ms;
     let one = one.clone();

@@ -51,6 +51,9 @@ pub struct Tenant {
     pub connections: Vec<Connection>,
     /// Entries of GET /logs, oldest first.
     pub logs: Vec<Value>,
+    /// Who can sign in at the tenant's pages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<User>,
     /// The log tells what users did up to this time (Unix ms); `None`: nobody has used the tenant yet.
     #[serde(default)]
     pub users_until_ms: Option<u64>,
@@ -123,6 +126,7 @@ impl Tenant {
                 more: Map::new(),
             }],
             logs: Vec::new(),
+            users: Vec::new(),
             users_until_ms: None,
             credentials: Vec::new(),
             tokens: Vec::new(),
@@ -440,6 +444,25 @@ pub struct Credential {
     pub client_secret: Option<String>,
     /// `None`: the client has no grant for the Management API; a token request answers 403.
     pub scopes: Option<Vec<String>>,
+}
+
+/// A person of the tenant's database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// `auth0|…`
+    pub user_id: String,
+    pub email: String,
+    /// In clear text: a world is a sandbox.
+    pub password: String,
+    pub name: String,
+    /// The enrolled phone, E.164.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// Names of roles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+    pub created_at: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -112,6 +112,39 @@ impl World {
         id
     }
 
+    /// Revokes what the Actions of a tenant send with, API keys and auth tokens, or makes it work again.
+    pub fn revoke_senders(&mut self, domain: &str, is_revoked: bool) {
+        const ROLLED: &str = " (rolled)";
+        let Some(tenant) = self.tenants.get(domain) else { return };
+        let versions = tenant.actions.iter().filter_map(Action::live_version);
+        let secrets: Vec<&Secret> = versions.flat_map(|version| &version.secrets).collect();
+        let values: Vec<String> = secrets.iter().map(|secret| secret.value.clone()).collect();
+        // A token is of the account that is named beside it.
+        for account in self.accounts.values_mut().filter(|account| values.contains(&account.sid)) {
+            let token = account.auth_token.take().unwrap_or_default();
+            let token = token.trim_end_matches(ROLLED).to_owned();
+            account.auth_token = match is_revoked {
+                true => Some(format!("{token}{ROLLED}")),
+                false => Some(token).filter(|token| !token.is_empty()),
+            };
+        }
+        let accounts: Vec<String> = self.accounts.keys().cloned().collect();
+        for sid in values.into_iter().filter(|value| value.starts_with("SK") && value.len() == 34) {
+            let account = accounts.iter().find(|account| account[2..] == sid[2..]).or(accounts.first());
+            let key = self.keys.entry(sid).or_insert_with(|| ApiKey {
+                account_sid: account.cloned().unwrap_or_default(),
+                secret: None,
+                kind: KeyKind::Standard,
+                allow: Vec::new(),
+                friendly_name: "Twin key".into(),
+                created_at_ms: 0,
+                updated_at_ms: 0,
+                deleted: false,
+            });
+            key.deleted = is_revoked;
+        }
+    }
+
     /// Appends a binding to a trigger without any check of the API.
     pub fn bind(&mut self, domain: &str, trigger_id: &str, action_id: &str, display_name: &str, now_ms: u64) {
         let stamp = self.ids.stamp(now_ms);

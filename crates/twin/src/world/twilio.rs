@@ -26,6 +26,54 @@ pub struct Account {
     pub custom_code_entitled: Option<bool>,
     /// Number of coming Function builds that fail.
     pub failing_builds: u32,
+    /// What Verify refuses to send.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<Block>,
+}
+
+/// Sends that Verify refuses. Which numbers Twilio blocks, and why, no API tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Block {
+    /// Fraud Guard blocks numbers that begin so, such as `+1500`; `+` alone is every number.
+    Prefix(String),
+    /// Geo permissions leave out a country, by its calling code, such as `+44`.
+    Country(String),
+    /// The number is a landline, which takes no text message.
+    Landline(String),
+    /// The service has this channel switched off, such as `call`.
+    Channel(String),
+}
+
+impl Block {
+    /// Fraud Guard blocks every number.
+    pub fn all_numbers() -> Block {
+        Block::Prefix("+".into())
+    }
+
+    /// Status, code and words of the refusal of a send, if this block is about it.
+    pub fn refusal(&self, to: &str, channel: &str) -> Option<(u16, u32, &'static str)> {
+        match self {
+            Block::Prefix(prefix) => to.starts_with(prefix.as_str()).then_some((
+                403,
+                60410,
+                "The destination phone number has been temporarily blocked by Fraud Guard",
+            )),
+            Block::Country(code) => to.starts_with(code.as_str()).then_some((
+                403,
+                60605,
+                "Verification delivery attempt blocked by geo permissions",
+            )),
+            Block::Landline(number) => (to == number && channel == "sms").then_some((
+                403,
+                60205,
+                "SMS is not supported by landline phone number",
+            )),
+            Block::Channel(word) => {
+                (channel == word).then_some((400, 60223, "Delivery channel disabled in the service"))
+            }
+        }
+    }
 }
 
 impl Account {
@@ -48,6 +96,7 @@ impl Account {
             serverless_services: Vec::new(),
             custom_code_entitled: None,
             failing_builds: 0,
+            blocks: Vec::new(),
         }
     }
 
@@ -197,6 +246,9 @@ pub struct Verification {
     pub updated_at_ms: u64,
     /// Times of the sends (Unix ms).
     pub sends: Vec<u64>,
+    /// The code that the last send has said, as far as the sender named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -101,7 +101,7 @@ static SECTION: Section = Section {
             ty: Type::Code,
             required: true,
             wire: "code",
-            doc: "`builtin:twilio-verify` or a file",
+            doc: "`builtin:twilio-verify`, `builtin:twilio-verify-fetch` (without a dependency), or a file",
             ..FIELD
         },
         Field {

@@ -147,9 +147,8 @@ pub static LEGACY: Spec = Spec {
     sends: true,
     wanted: |manifest| manifest.section("action").is_some() && legacy::is_legacy(manifest),
     code: |manifest, code| {
-        let unified = builtin::source("twilio-verify").filter(|source| *source == code);
-        let legacy = unified.and_then(|_| builtin::source("twilio-verify-legacy"));
-        Value::text(code_limits::fill(manifest, legacy.map_or(code, str::to_owned)))
+        let legacy = builtin::legacy_of(&code).map(str::to_owned);
+        Value::text(code_limits::fill(manifest, legacy.unwrap_or(code)))
     },
     fact: Fact::LegacyAction,
     bound: Fact::LegacyBound,

@@ -108,8 +108,10 @@ mod tests {
 
     #[test]
     fn the_built_in_has_the_line_once() {
-        let code = crate::builtin::source("twilio-verify").unwrap_or_default();
-        assert_eq!(code.lines().filter(|line| marked(line).is_some()).count(), 1);
-        assert_eq!(names(code), Some(Vec::new()));
+        for name in ["twilio-verify", "twilio-verify-fetch"] {
+            let code = crate::builtin::source(name).unwrap_or_default();
+            assert_eq!(code.lines().filter(|line| marked(line).is_some()).count(), 1);
+            assert_eq!(names(code), Some(Vec::new()));
+        }
     }
 }

@@ -1,0 +1,1 @@
+const twilio = require('twilio');
