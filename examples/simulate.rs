@@ -1,7 +1,7 @@
 //! Runs any number of simulated stories and counts what went wrong in them.
 //!
-//!     cargo run --release --example simulate -- --seeds 0..100000
-//!     cargo run --release --example simulate -- --seed 4711
+//!     cargo run --profile simulation --example simulate -- --seeds 0..100000
+//!     cargo run --profile simulation --example simulate -- --seed 4711
 //!
 //! `--fleets` tells stories of fleets instead, and `--first any` stops at the first of them that breaks a law.
 //!

@@ -26,6 +26,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_run_without_news_is_not_watched,
     a_log_that_cannot_be_read_is_no_success,
     a_run_that_another_one_follows_is_not_watched_any_more,
+    a_run_whose_record_is_gone_does_not_call_itself_watched,
     an_unproven_record_has_no_watch,
 ];
 
@@ -265,6 +266,20 @@ fn a_watch_or_a_rollback_that_is_killed_is_finished_by_the_next_run() {
         assert!(record.watch.is_none() && record.intent.is_none(), "{story}: {record:?}");
         assert_eq!(bench.losses(), Vec::<String>::new(), "{story}: law 1 at each request");
     });
+}
+
+/// Somebody takes the record away once the run has returned its lease.
+#[test]
+fn a_run_whose_record_is_gone_does_not_call_itself_watched() {
+    let mut bench = changed(fate(MessageFate::Crashes));
+    bench.watch.borrow_mut().meddle = Some(Box::new(|twin, _, _| {
+        if twin.log().last().is_some_and(|entry| entry.operation == "delete_serverless_service") {
+            twin.tenant_mut(DOMAIN).actions.retain(|action| action.name != LEDGER);
+        }
+    }));
+    let run = ran(&mut bench);
+    assert_eq!(verdict(&run), (Verdict::NotRead, false), "{run:?}");
+    assert!(second_runs(&bench), "nothing says what it replaced");
 }
 
 #[test]

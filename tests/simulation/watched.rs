@@ -16,6 +16,7 @@ use lockstep::twin::{MessageFate, Traffic, Twin, World};
 use serde_json::Value as Json;
 
 use super::dice::Dice;
+use super::end;
 use super::exempt::{Case, Law};
 use super::faults::Schedule;
 use super::ground::Ground;
@@ -114,6 +115,8 @@ pub struct Noted {
     steps: usize,
     forward: usize,
     back: usize,
+    /// Time of the latest write that went forward.
+    forward_ms: Option<u64>,
 }
 
 impl Noted {
@@ -286,6 +289,7 @@ impl Watching {
         }
         if !is_back {
             proc.watch.forward += 1;
+            proc.watch.forward_ms = Some(now_ms);
             let wrong = proc.watch.back > 0;
             return wrong.then(|| "a run goes forward again after it has taken back what fails".to_owned());
         }
@@ -425,11 +429,12 @@ pub fn trouble(story: &Story, command: Command, usual: Trouble) -> Trouble {
 /// Judges watched runs, lets the next run finish what was killed, and looks what is planned then.
 pub fn afterwards(story: &mut Story, procs: &[Proc], ms: u64) {
     let mut dice = story.dice.fork("after a watch");
+    // The judge has runs of its own, and what somebody edits between them is no fault of the program.
+    story.ground.schedule = Schedule::calm();
+    story.ground.operator.calm();
     for proc in procs.iter().filter(|proc| matches!(proc.command, Command::Watch(_))) {
         judge(story, proc);
     }
-    story.ground.schedule = Schedule::calm();
-    story.ground.operator.calm();
     let was_killed = procs[0].killed;
     if was_killed || dice.chance(40) {
         for _ in 0..3 {
@@ -493,6 +498,8 @@ fn judge(story: &mut Story, proc: &Proc) {
             (false, true) => "killed while it watches",
             (false, false) => "killed before it watches",
         };
+        let over = live.filter(|live| is_over_on_record(ground, proc, live, ms));
+        ground.watching.over.extend(over.map(|live| live.id));
         return ground.watching.meet(row);
     }
     let run = match proc.run() {
@@ -554,7 +561,12 @@ fn judge(story: &mut Story, proc: &Proc) {
     if watched.back.as_ref().is_none_or(|back| back.as_ref().is_ok_and(is_over)) {
         ground.watching.over.extend(live.iter().map(|live| live.id.clone()));
     }
-    let since_ms = deployed.as_ref().or(live.as_ref()).map(|live| live.at_ms);
+    // A run that deploys nothing can be watched too, for example one that changes who sends. Its words say which of the two
+    // changes was watched.
+    let said_ms =
+        watched.health.since.parse().map_or(0, |at: jiff::Timestamp| at.as_millisecond().unsigned_abs());
+    let changes = live.as_ref().map(|live| live.at_ms).into_iter().chain(proc.watch.forward_ms);
+    let since_ms = changes.min_by_key(|at_ms| at_ms.abs_diff(said_ms));
     let events = logged(&ground.twin.world, (since_ms.unwrap_or(0), now_ms));
     if is_success {
         if proc.watch.looks.last().is_none_or(|(_, is_good)| !is_good) {
@@ -590,6 +602,20 @@ fn judge(story: &mut Story, proc: &Proc) {
     }
 }
 
+/// Whether a killed run had come to the end of its watch, and only its exit code was missing. No program can write its last
+/// record and end in one instant, and its last line said what it saw. So this counts only if both are seen from outside:
+/// the looks that end a watch, and a record that has none any more.
+fn is_over_on_record(ground: &Ground, proc: &Proc, live: &Live, ms: u64) -> bool {
+    let Some((seen_ms, true)) = proc.watch.looks.last().copied() else { return false };
+    let events = logged(&ground.twin.world, (live.at_ms, seen_ms));
+    let is_over = match blame(&events, &live.id) {
+        true => is_no_better(ground, live.at_ms, &events),
+        false => seen_ms + NEAR_MS >= live.at_ms + ms,
+    };
+    let mut records = end::ledgers(&ground.twin.world).into_iter().chain(ground.file.text.clone());
+    is_over && !records.any(|text| text.contains("\"watch\":"))
+}
+
 fn meet(ground: &mut Ground, run: &Run, exit: Exit, line: &str) {
     if run.watched.is_none() {
         return;
@@ -610,15 +636,18 @@ fn meet(ground: &mut Ground, run: &Run, exit: Exit, line: &str) {
 /// A run that fails and stays, because the version before was no better: that has to be so.
 fn no_better(story: &mut Story, proc: &Proc, since_ms: Option<u64>, events: &[Logged]) {
     let ground = &mut story.ground;
-    let since_ms = since_ms.unwrap_or(ground.now_ms);
+    if !is_no_better(ground, since_ms.unwrap_or(ground.now_ms), events) {
+        let what = format!("run {} fails and stays, and the version before was better", proc.number);
+        ground.blame(Law::Watch, &Case::default(), what);
+    }
+}
+
+fn is_no_better(ground: &Ground, since_ms: u64, events: &[Logged]) -> bool {
     let before = logged(&ground.twin.world, (since_ms.saturating_sub(DAY_MS), since_ms + NEAR_MS));
     let had_setup = before.iter().any(|event| failed_with(event, &OF_SETUP));
     let crashes = events.iter().any(|event| event.message.is_none()) && !many_get_nothing(events);
     let sets_up = events.iter().any(|event| failed_with(event, &OF_SETUP));
-    if !had_setup || crashes && !sets_up {
-        let what = format!("run {} fails and stays, and the version before was better", proc.number);
-        ground.blame(Law::Watch, &Case::default(), what);
-    }
+    had_setup && !(crashes && !sets_up)
 }
 
 /// A run that fails and was to be taken back: what it deployed does not run any more, or the run says what stays and why.

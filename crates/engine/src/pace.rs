@@ -114,7 +114,11 @@ impl Pace {
         if let Some(Budget { limit, remaining, full_in_ms, refill }) = budget {
             // Every reply of one budget tells of the same refill.
             let known = self.window.filter(|known| known.limit == limit).and_then(|known| known.refill);
-            let refill = refill.map(|told| known.map_or(told, |known| told.and(known)));
+            // A refusal may say when one more request may come, which is long before the budget is full.
+            let refill = match reply.status {
+                429 => known,
+                _ => refill.map(|told| known.map_or(told, |known| told.and(known))),
+            };
             let told = Window { limit, remaining, full_at_ms: now_ms + full_in_ms, told_ms, refill };
             self.window = match self.window {
                 // Answers overtake each other. Inside a window, the smallest remainder and the latest reset come from
@@ -247,6 +251,26 @@ mod tests {
             "a refusal is no server without limits"
         );
         assert_eq!(burst(&mut after(&[reply(200, &[])]), NOW_MS + 1000), 8);
+    }
+
+    #[test]
+    fn a_refusal_tells_nothing_of_the_refill() {
+        let told = |status: u16, remaining: &str, full_in_s: u64| {
+            let reset = (NOW_MS / 1000 + full_in_s).to_string();
+            let headers = [
+                ("x-ratelimit-limit", "10"),
+                ("x-ratelimit-remaining", remaining),
+                ("x-ratelimit-reset", reset.as_str()),
+            ];
+            reply(status, &headers)
+        };
+        // If the budget were full a second after it was empty, it would grow by one in 111 ms.
+        let mut pace = after(&[told(429, "0", 1)]);
+        let now_ms = NOW_MS + 1000;
+        pace.sent();
+        pace.answered(&told(200, "2", 5), now_ms, now_ms);
+        assert!(!pace.may_send(now_ms + 624), "it grows by one in 500 ms, and 80 % of that are ours");
+        assert!(pace.may_send(now_ms + 625));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::model::event::Event;
 use crate::model::health::{Counts, Health, Verdict};
 use crate::model::ledger::{Ledger, Watch};
 use crate::model::plan::Plan;
+use crate::plan::watched::is_watched;
 use crate::port::{Port, Reader, beside};
 
 /// Pause between two looks at the log: four requests a minute, where the smallest plan allows two a second and no plan
@@ -90,6 +91,15 @@ pub async fn watched(
     // it brought to an end counts.
     let since = timestamp(port.server_now_ms());
     let watched = match on_record(&session, port).await.map(|ledger| ledger.and_then(|ledger| ledger.watch)) {
+        // The intent had it.
+        Ok(None) if is_watched(&report.plan) && !report.outcome.done.is_empty() => {
+            let why =
+                "the record of the watch is gone: somebody has changed the record since the run".to_owned();
+            Some(Watched {
+                health: Health::not_read(since, timestamp(port.server_now_ms()), why),
+                back: None,
+            })
+        }
         Ok(None) => earlier,
         Ok(Some(watch)) => {
             let since = watch.since.clone();

@@ -5,6 +5,7 @@ use super::{Mutant, mutant};
 const ROLLOUT: &str = "crates/core/src/fleet/rollout.rs";
 const COURSE: &str = "src/cli/fleet/course.rs";
 const RECORDED: &str = "src/cli/fleet/recorded.rs";
+const SHARDS: &str = "crates/core/src/fleet/shards.rs";
 
 pub const MUTANTS: &[Mutant] = &[
     mutant(
@@ -76,5 +77,12 @@ pub const MUTANTS: &[Mutant] = &[
         "now_ms < self.looked_ms.saturating_add(LOOK_MS)",
         "now_ms >= self.looked_ms",
         &["fleets", "Halt"],
+    ),
+    mutant(
+        "each shard takes the whole room",
+        SHARDS,
+        "let mut free = room.saturating_sub(claims.len());",
+        "let mut free = room;",
+        &["fleets", "Budget", "Parallel"],
     ),
 ];

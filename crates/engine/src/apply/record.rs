@@ -200,6 +200,22 @@ impl Work<'_> {
             entry.notes.extend(seen.notes.clone());
             entry.left.clear();
         }
+        self.remember_what_stays();
+    }
+
+    /// Records what a run that died has written and what has no way back, such as a name: a destroy knows the object by it.
+    fn remember_what_stays(&mut self) {
+        let begun = self.ledger.intent.as_ref().map(|intent| intent.begun.clone()).unwrap_or_default();
+        for (address, begun) in begun {
+            let Some(seen) = self.observation.seen.get(&address).filter(|seen| seen.exists) else { continue };
+            let Some(entry) = self.ledger.resources.get_mut(&address) else { continue };
+            for (field, wanted) in begun.wanted.iter().filter(|_| entry.ids == seen.ids) {
+                let is_there = seen.attrs.get(field).and_then(Value::known) == Some(wanted);
+                if let Some(Last::Plain(last)) = entry.fields.get_mut(field).filter(|_| is_there) {
+                    *last = compact(wanted);
+                }
+            }
+        }
     }
 
     /// Takes off the record what the last run created and is gone, and what it took over and is as before. Otherwise the
