@@ -647,7 +647,7 @@ fn is_no_better(ground: &Ground, since_ms: u64, events: &[Logged]) -> bool {
     let had_setup = before.iter().any(|event| failed_with(event, &OF_SETUP));
     let crashes = events.iter().any(|event| event.message.is_none()) && !many_get_nothing(events);
     let sets_up = events.iter().any(|event| failed_with(event, &OF_SETUP));
-    had_setup && !(crashes && !sets_up)
+    had_setup && (!crashes || sets_up)
 }
 
 /// A run that fails and was to be taken back: what it deployed does not run any more, or the run says what stays and why.
