@@ -112,8 +112,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         },
         None => loaded,
     };
-    let mut twin = loaded.unwrap_or_else(|| Twin::new(Options::default(), 1));
-    twin.options.latency_ms = 0;
+    let mut twin = loaded.unwrap_or_else(|| Twin::new(Options { latency_ms: 0, ..Options::default() }, 1));
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if let Some(latency) = args.latency {
         twin.options.latency_ms = ms(latency);
@@ -189,8 +188,13 @@ fn applied(twin: Option<Twin>, manifest: &Path, shell: &mut Shell) -> Result<App
     if exit != Exit::Done {
         return Ok(Applied::Failed(exit));
     }
-    let loaded = load_twin(&world)?.or(twin);
-    Ok(loaded.map_or(Applied::Failed(Exit::Failed), |twin| Applied::World(Box::new(twin))))
+    let is_new = twin.is_none();
+    let Some(mut made) = load_twin(&world)?.or(twin) else { return Ok(Applied::Failed(Exit::Failed)) };
+    if is_new {
+        // As in every new world that is served; one that was given keeps its own.
+        made.options.latency_ms = 0;
+    }
+    Ok(Applied::World(Box::new(made)))
 }
 
 fn option(name: &str, path: &Path) -> std::ffi::OsString {

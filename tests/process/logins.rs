@@ -116,6 +116,18 @@ fn a_login_without_node_says_what_is_missing_and_the_twin_lives_on() {
     site.lockstep("drift", QUICKSTART, &[]).run().expect(0);
 }
 
+/// What a world file says of the time of an answer counts, with logins and without.
+#[test]
+fn a_world_keeps_its_latency() {
+    for args in [&[][..], &["--login"]] {
+        let mut world: Json = serde_json::from_str(&Twin::start().stop()).expect("a world");
+        assert_eq!(world["options"]["latency_ms"], 0, "a new world answers at once");
+        world["options"]["latency_ms"] = json!(3);
+        let kept: Json = serde_json::from_str(&Twin::over(&world, args).stop()).expect("a world");
+        assert_eq!(kept["options"]["latency_ms"], 3, "{args:?}");
+    }
+}
+
 /// The world keeps users and phones; what a picture of the world shows has neither password nor number.
 #[test]
 fn users_are_kept_and_not_shown() {
