@@ -29,10 +29,10 @@ use serde_json::Value as Json;
 
 pub use self::told::{Hop, category};
 
-/// Longest body that a request may have, in bytes.
-pub const BODY_MAX: usize = 64 * 1024;
 /// Most logins under way; the oldest is forgotten.
 const LOGINS_MAX: usize = 1_000;
+/// Most sessions, and most codes and tokens, that are kept.
+const KEPT_MAX: usize = 10_000;
 /// Most hops that are kept.
 const HOPS_MAX: usize = 500;
 
@@ -184,8 +184,8 @@ pub struct Ticket {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum After {
-    /// The post-login Action at this position.
-    PostLogin(usize),
+    /// A post-login Action.
+    PostLogin,
     /// The message was handed over.
     Send,
 }

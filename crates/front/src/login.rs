@@ -187,14 +187,13 @@ impl Front {
     }
 
     /// Shows a page, or tells an application that wants none.
-    fn shows(&mut self, twin: &Twin, state: &str, route: &str) -> Step {
+    fn shows(&mut self, state: &str, route: &str) -> Step {
         let Some(login) = self.logins.get(state) else { return self.gone() };
         if login.is_silent {
             let code = if login.user_id.is_empty() { "login_required" } else { "interaction_required" };
             let (login, _) = (login.clone(), self.logins.remove(state));
             return Step::Reply(login.refused(code, "a page is needed"));
         }
-        let _ = twin;
         // The address is relative, so that the pages work below any path.
         Step::Reply(Reply::found(format!("{route}?{}", query(&[("state", state)]))))
     }
@@ -204,19 +203,19 @@ impl Front {
         let Some(login) = self.logins.get_mut(state) else { return self.gone() };
         let Some(tenant) = twin.world.tenants.get(&login.domain) else { return self.gone() };
         if login.user_id.is_empty() {
-            return self.shows(twin, state, "u/login");
+            return self.shows(state, "u/login");
         }
         if let Some(need) = login.needs.front().copied() {
             let number = user(tenant, &login.user_id).and_then(|user| user.phone.clone());
             return match (need, number) {
                 (Need::Challenge | Need::Either, Some(number)) if login.sent.is_none() => {
                     if login.is_silent {
-                        return self.shows(twin, state, "mfa-sms-challenge");
+                        return self.shows(state, "mfa-sms-challenge");
                     }
                     self.send(twin, state, &number, Channel::Sms, false, now_ms)
                 }
-                (Need::Challenge | Need::Either, Some(_)) => self.shows(twin, state, "mfa-sms-challenge"),
-                (Need::Enrol | Need::Either, _) => self.shows(twin, state, "mfa-sms-enrollment"),
+                (Need::Challenge | Need::Either, Some(_)) => self.shows(state, "mfa-sms-challenge"),
+                (Need::Enrol | Need::Either, _) => self.shows(state, "mfa-sms-enrollment"),
                 (Need::Challenge, None) => {
                     self.ends(twin, state, "no factor that is asked for is enrolled", now_ms)
                 }
@@ -230,7 +229,7 @@ impl Front {
         if let Some((at, action, version)) = live.next() {
             login.action += at + 1;
             let run = Run {
-                ticket: Ticket { state: state.to_owned(), after: After::PostLogin(login.action) },
+                ticket: Ticket { state: state.to_owned(), after: After::PostLogin },
                 domain: login.domain.clone(),
                 action: action.name.clone(),
                 action_id: action.id.clone(),
@@ -418,7 +417,7 @@ impl Front {
         };
         let login = login.clone();
         self.log(twin, &login, Entry { kind, description: &description, details }, now_ms);
-        self.shows(twin, state, "mfa-sms-challenge")
+        self.shows(state, "mfa-sms-challenge")
     }
 
     /// Goes on after code has run.
@@ -450,7 +449,7 @@ impl Front {
                     None => self.next_message(twin, state, now_ms),
                 }
             }
-            After::PostLogin(_) => self.after_post_login(twin, state, ran, now_ms),
+            After::PostLogin => self.after_post_login(twin, state, ran, now_ms),
         }
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::login::{COOKIE, Login, Proof, Session};
 use super::told::Entry;
-use super::{Ask, Fields, Front, Reply, Signer, Step, pages, query};
+use super::{Ask, Fields, Front, KEPT_MAX, Reply, Signer, Step, pages, query};
 
 /// An authorization code counts for this long.
 const CODE_LIFE_MS: u64 = 60_000;
@@ -197,6 +197,14 @@ impl Front {
         self.begin(twin, login, now_ms)
     }
 
+    /// Keeps a code or a token; where there are too many, one of the others is forgotten.
+    fn keep(&mut self, key: String, grant: Grant) {
+        while self.grants.len() >= KEPT_MAX {
+            self.grants.pop_first();
+        }
+        self.grants.insert(key, grant);
+    }
+
     /// The user has proven all that was asked: the application gets its code.
     pub(super) fn finish(&mut self, twin: &mut Twin, state: &str, now_ms: u64) -> Step {
         let Some(login) = self.logins.remove(state) else {
@@ -217,13 +225,16 @@ impl Front {
             until_ms: now_ms.saturating_add(CODE_LIFE_MS),
         };
         self.grants.retain(|_, grant| grant.until_ms > now_ms);
-        self.grants.insert(code.clone(), grant);
+        self.keep(code.clone(), grant);
         let cookie = twin.world.ids.word(32);
         let session = Session {
             domain: login.domain.clone(),
             user_id: login.user_id.clone(),
             proofs: login.proofs.clone(),
         };
+        while self.sessions.len() >= KEPT_MAX {
+            self.sessions.pop_first();
+        }
         self.sessions.insert(cookie.clone(), session);
         if !login.is_silent {
             let details = json!({ "prompts": [] });
@@ -324,7 +335,7 @@ impl Front {
         });
         let mut kept = |kind: Kind, until_ms: u64| {
             let token = twin.world.ids.word(43);
-            self.grants.insert(token.clone(), Grant { kind, until_ms, ..grant.clone() });
+            self.keep(token.clone(), Grant { kind, until_ms, ..grant.clone() });
             token
         };
         reply["access_token"] = json!(kept(Kind::Access, now_ms + ACCESS_TOKEN_S * 1000));

@@ -31,6 +31,7 @@ use child::{Child, Heard};
 use packages::Packages;
 
 pub use event::function_event;
+pub use node::find;
 pub use packages::default_cache;
 
 /// Auth0 ends an Action after this time (facts of 2026-08: one execution of a trigger takes at most 20 s).

@@ -29,6 +29,7 @@ use serde_json::json;
 use super::clock::Clock;
 use super::code::{self, Call, Failure, Runner, Source};
 use crate::model::secret::{Origin, Secret};
+use crate::model::text::line;
 
 pub use self::page::{PREFIX, is_asked};
 
@@ -230,7 +231,8 @@ fn settle(twin: &mut Twin, domain: &str, origin: &str, now_ms: u64) -> Person {
     });
     tenant.clients.insert(CLIENT.into(), client.as_object().cloned().unwrap_or_default());
     let user = &tenant.users[0];
-    Person { email: user.email.clone(), password: user.password.clone() }
+    // A world file may come from others, and this is printed.
+    Person { email: line(&user.email), password: line(&user.password) }
 }
 
 /// What `--login` runs, for people to know before it does.
@@ -238,16 +240,15 @@ pub fn code_that_runs(twin: &Twin) -> Vec<String> {
     let mut lines = vec!["runs deployed code on this machine, in child processes of Node.js:".to_owned()];
     for (domain, tenant) in &twin.world.tenants {
         let live = tenant.actions.iter().filter(|action| action.live_version().is_some());
-        lines.extend(live.map(|action| format!("  the Action {:?} of {domain}", action.name)));
+        lines.extend(live.map(|action| format!("  the Action {} of {}", line(&action.name), line(domain))));
     }
     for account in twin.world.accounts.values() {
         for service in &account.serverless_services {
             let deployed = service.environments.iter().any(|one| one.build_sid.is_some());
             let functions = service.functions.iter().filter(|_| deployed);
-            lines.extend(
-                functions
-                    .map(|one| format!("  the Function {:?} of {}", one.friendly_name, service.unique_name)),
-            );
+            lines.extend(functions.map(|one| {
+                format!("  the Function {} of {}", line(&one.friendly_name), line(&service.unique_name))
+            }));
         }
     }
     if lines.len() == 1 {
