@@ -452,7 +452,7 @@ fn state(story: &Story) -> (World, super::manifests::Draft, bool, bool, bool) {
     (twin.world.clone(), story.draft.clone(), story.allow_delete, options.serverless_allowed, binds)
 }
 
-fn run(story: &mut Story, command: Command) -> Proc {
+pub fn run(story: &mut Story, command: Command) -> Proc {
     let (draft, env) = (story.draft.clone(), story.env.clone());
     let owner = format!("{DOMAIN}/{STACK}");
     story.ground.claims.entry(owner).or_default().add(&draft);

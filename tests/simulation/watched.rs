@@ -21,7 +21,7 @@ use super::exempt::{Case, Law};
 use super::faults::Schedule;
 use super::ground::Ground;
 use super::manifests::{DOMAIN, SENDER_KEYS};
-use super::procs::{Command, Proc, Start, Trouble};
+use super::procs::{Command, Proc, Trouble};
 use super::story::Story;
 
 /// Longest watch of a story.
@@ -439,7 +439,7 @@ pub fn afterwards(story: &mut Story, procs: &[Proc], ms: u64) {
     if was_killed || dice.chance(40) {
         for _ in 0..3 {
             story.ground.now_ms += *dice.pick(&[2_000, 60_000, 3_600_000]);
-            let next = calm(story, Command::Watch(ms));
+            let next = end::run(story, Command::Watch(ms));
             judge(story, &next);
             if matches!(next.run(), Some(Ok(_))) {
                 if was_killed {
@@ -451,20 +451,6 @@ pub fn afterwards(story: &mut Story, procs: &[Proc], ms: u64) {
     }
     let Ground { watching, twin, .. } = &mut story.ground;
     watching.go(twin);
-}
-
-fn calm(story: &mut Story, command: Command) -> Proc {
-    let (draft, env) = (story.draft.clone(), story.env.clone());
-    let start = Start {
-        draft: &draft,
-        env: &env,
-        store: story.store.clone(),
-        command,
-        allow_delete: story.allow_delete,
-        trouble: Trouble::default(),
-    };
-    let proc = Proc::new(&mut story.ground, &start);
-    story.go(vec![proc]).remove(0)
 }
 
 /// Judges a run that was watched, once it has ended or was killed.
@@ -671,12 +657,12 @@ fn taken_back(story: &mut Story, proc: &Proc, (line, help): (&str, &str), plan: 
         return;
     }
     // The next plan shows the same changes again, and they are not somebody else's; nothing is left to take back.
-    let back = calm(story, Command::Rollback);
+    let back = end::run(story, Command::Rollback);
     if back.watch.steps > 0 {
         let what = "a rollback after the run was taken back wrote".to_owned();
         story.ground.blame(Law::Watch, case, what);
     }
-    let next = calm(story, Command::Plan);
+    let next = end::run(story, Command::Plan);
     let shown = next.plan.iter().flat_map(|plan| &plan.resources).flat_map(|one| &one.changes);
     let moved: Vec<&str> =
         shown.filter(|change| change.cause == Cause::TenantChanged).map(|one| one.field.as_str()).collect();
