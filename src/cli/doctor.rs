@@ -13,7 +13,7 @@ use crate::manifest::Missing;
 use crate::model::plan::{Finding, Level, Purpose};
 use crate::report::Content;
 
-/// Look a stack over: credentials, scopes, limits, builds, stream, attestations, feedback
+/// Look a stack over: credentials, limits, builds, stream, attestations, feedback
 ///
 /// Reads what a plan reads, and in one further trip at most eight more: account, keys, services, the summary of
 /// verifications of the last 24 hours, the tenant log, and the credentials that are handed on. Sends no write and no
