@@ -176,6 +176,7 @@ impl Proc {
             named: Default::default(),
             purpose: Purpose::Apply,
             only_run: None,
+            rotate: Default::default(),
             watch_ms: match start.command {
                 Command::Watch(ms) => Some(ms),
                 _ => None,

@@ -263,6 +263,7 @@ impl Stack {
             purpose: self.purpose,
             watch_ms: self.watch_ms,
             only_run: None,
+            rotate: Default::default(),
         }
     }
 
