@@ -70,6 +70,7 @@ pub fn options(dice: &mut Dice) -> Options {
             NeverSet::NoContent,
             NeverSet::EmptyObject,
         ]),
+        key_limit: 100,
         verify_rate_limit_limit: *dice.pick(&[10, 10, 10, 1]),
         verify_bucket_limit: *dice.pick(&[10, 10, 10, 1]),
         newer_verify_fields_shown: dice.chance(50),
