@@ -14,7 +14,7 @@ use lockstep::twin::world::{ApiKey, KeyKind, World};
 use lockstep::twin::{Rule, What, When};
 
 use super::bench::{Bench, all, shown};
-use crate::support::{ACCOUNT, DOMAIN, function_manifest, options};
+use crate::support::{ACCOUNT, DOMAIN, function_manifest, options, problems_of};
 
 /// Longer than a former key waits.
 const LATER_MS: u64 = 11 * 60_000;
@@ -412,4 +412,66 @@ fn keys_need_a_credential_that_may_make_them_and_a_record() {
     bench.stack.twin.borrow_mut().options.key_limit = 1;
     let Ended::Failed(text) = bench.ended(false) else { panic!("there is no room") };
     assert!(text.contains("70151") && text.contains("as many API keys"), "{text}");
+}
+
+/// The problem that each mistake gets: its place, and a part of its words.
+#[test]
+fn what_cannot_be_a_part_of_a_key_is_refused_with_the_nearest_that_can() {
+    let bench = bench();
+    let good = manifest();
+    assert_eq!(
+        problems_of(&good, &bench.stack.env).lines().filter(|line| line.contains("minted.sender.")).count(),
+        0
+    );
+    for (from, to, place, words) in [
+        ("${minted.sender.sid}", "${minted.sendr.sid}", "", "did you mean ${minted.sender.sid}?"),
+        ("${minted.sender.sid}", "${minted.sender.token}", "", "${minted.sender.sid}"),
+        ("${minted.sender.sid}", "${minted.sender}", "", "no key that an apply makes has this part"),
+        ("${minted.sender.sid}", "${minted.}", "", "not a part of a key"),
+        ("${minted.sender.sid}", "${mintd.sender.sid}", "", "did you mean ${minted.sender.sid}?"),
+        ("${minted.sender.sid}", "x${minted.sender.sid}", "", "has to stand alone"),
+        (
+            "${minted.sender.sid}",
+            "${minted.feedback.sid}",
+            "action.secrets.TWILIO_API_KEY",
+            "write ${minted.sender.sid} here",
+        ),
+        (
+            "${minted.feedback.sid}",
+            "${minted.sender.sid}",
+            "feedback.function.api_key",
+            "write ${minted.feedback.sid} here",
+        ),
+        (
+            "${minted.feedback.sid}",
+            "${minted.feedback.secret}",
+            "feedback.function.api_key",
+            "write ${minted.feedback.sid} here",
+        ),
+        (
+            "${minted.sender.secret}",
+            "${env.TWILIO_SENDER_SECRET}",
+            "action.secrets.TWILIO_API_KEY",
+            "add ${minted.sender.secret} beside it",
+        ),
+        (
+            "${minted.sender.sid}",
+            "${env.TWILIO_SENDER_KEY}",
+            "action.secrets.TWILIO_API_SECRET",
+            "add ${minted.sender.sid} beside it",
+        ),
+        ("code_length: 6", "code_length: ${minted.sender.sid}", "", "this field takes none"),
+        ("friendly_name: Acme", "friendly_name: ${minted.sender.sid}", "", "cannot"),
+        ("${env.TWILIO_API_SECRET}", "${minted.sender.secret}", "", "needed to connect"),
+        (
+            "${env.FEEDBACK_SECRET} ",
+            "${minted.feedback.secret} ",
+            "feedback.log_stream.authorization",
+            "cannot stand here",
+        ),
+    ] {
+        assert!(good.contains(from), "{from}");
+        let told = problems_of(&good.replacen(from, to, 1), &bench.stack.env);
+        assert!(told.contains(words) && told.contains(place), "{to} for {from}:\n{told}");
+    }
 }

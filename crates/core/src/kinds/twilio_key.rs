@@ -292,6 +292,12 @@ impl Kind for TwilioKey {
                 _ => None,
             };
             let mut seen = read.map(|key| Seen { whose, ..parse(&key, &prefix) }).unwrap_or_default();
+            // Somebody may have renamed it.
+            if let Some(known) =
+                hint.entry.and_then(|entry| entry.ids.get("generation")).filter(|_| seen.exists)
+            {
+                seen.ids.entry("generation".into()).or_insert_with(|| known.clone());
+            }
             seen.beside = beside;
             seen.keep(|own: &mut Own| (own.generation, own.orphans) = (generation, orphans));
             Ok(seen)
@@ -331,7 +337,9 @@ impl Kind for TwilioKey {
         let former: Vec<Key> = own.orphans.into_iter().chain(current).collect();
         let verb = if diff.seen.exists { Verb::Replace } else { Verb::Create };
         let reason = match (former.is_empty(), diff.entry) {
-            (false, _) => "its secret is shown only once, so a new key takes its place",
+            (false, _) => {
+                "a secret is shown only once, so a new key takes the place of the former one, which goes later"
+            }
             (true, Some(_)) => "it was deleted outside",
             (true, None) => "it does not exist",
         };
