@@ -467,7 +467,7 @@ fn what_cannot_be_a_part_of_a_key_is_refused_with_the_nearest_that_can() {
             "${env.FEEDBACK_SECRET} ",
             "${minted.feedback.secret} ",
             "feedback.log_stream.authorization",
-            "cannot stand here",
+            "cannot be used",
         ),
     ] {
         assert!(good.contains(from), "{from}");
