@@ -316,7 +316,8 @@ pub const EDITS: &[Edit] = &[
             .filter(|(_, key)| !key.deleted && key.friendly_name.starts_with("Lockstep "));
         let sids: Vec<String> = live.map(|(sid, _)| sid.clone()).collect();
         if !sids.is_empty() {
-            spoil(twin, dice.pick(sids.as_slice()), |key| key.deleted = true);
+            let sid = dice.pick(&sids).clone();
+            spoil(twin, &sid, |key| key.deleted = true);
         }
     }),
     edit("a minted key may do more", |twin, _, _| {
