@@ -14,11 +14,12 @@ use lockstep::kinds;
 use lockstep::manifest;
 use lockstep::model::field::{Type, flat};
 use lockstep::shell::in_process::Stop;
+use lockstep::twin::world::{ApiKey, KeyKind};
 use serde_json::Value as Json;
 
 use crate::fields::bed::{Bed, Remote, assert_same, nobody_is_harmed, valid};
 use crate::fields::destroy;
-use crate::support::tables;
+use crate::support::{ACCOUNT, tables};
 
 const QUICKSTART: &str = include_str!("../manifests/quickstart.yaml");
 const MINIMAL: &str = include_str!("../manifests/minimal.yaml");
@@ -27,14 +28,16 @@ const HOWTO: &str = include_str!("../manifests/howto-2023.yaml");
 
 const HUB: &str = include_str!("../manifests/hub.yaml");
 const POLICY: &str = include_str!("../manifests/policy.yaml");
+const MINTED: &str = include_str!("../manifests/minted.yaml");
 
-pub const ALL: [(&str, &str); 6] = [
+pub const ALL: [(&str, &str); 7] = [
     ("quickstart.yaml", QUICKSTART),
     ("minimal.yaml", MINIMAL),
     ("complete.yaml", COMPLETE),
     ("howto-2023.yaml", HOWTO),
     ("hub.yaml", HUB),
     ("policy.yaml", POLICY),
+    ("minted.yaml", MINTED),
 ];
 
 #[test]
@@ -47,7 +50,24 @@ fn every_manifest_names_its_schema() {
 
 /// A bed whose environment has a value for every variable of the manifest.
 fn bed(text: &str) -> Bed {
-    Bed::new(valid(text, &[]))
+    let bed = Bed::new(valid(text, &[]));
+    // The bed's own key makes keys, as the auth token does.
+    let own = bed.stack.env["TWILIO_API_KEY"].clone();
+    bed.stack.twin.borrow_mut().world.keys.insert(own, main_key());
+    bed
+}
+
+fn main_key() -> ApiKey {
+    ApiKey {
+        account_sid: ACCOUNT.into(),
+        secret: None,
+        kind: KeyKind::Main,
+        allow: Vec::new(),
+        friendly_name: "deploys".into(),
+        created_at_ms: 0,
+        updated_at_ms: 0,
+        deleted: false,
+    }
 }
 
 #[test]
@@ -114,6 +134,11 @@ fn the_least_killed_at_any_request_is_finished_by_the_next_run() {
 fn a_part_of_a_stack_killed_at_any_request_is_finished_by_the_next_run() {
     killed_everywhere("policy.yaml", POLICY, 1);
     killed_everywhere("hub.yaml", HUB, 3);
+}
+
+#[test]
+fn keys_of_a_run_killed_at_a_request_are_finished_by_the_next_run() {
+    killed_everywhere("minted.yaml", MINTED, 5);
 }
 
 /// Kills at every third request. Three is odd, so kills before and after the reply alternate.

@@ -709,6 +709,10 @@ const MOVING: &[&str] = &[
 pub fn plain(world: &World, ids: Remote) -> Json {
     let mut json = serde_json::to_value(world).expect("a world is data");
     json["ids"] = Json::Null;
+    // A key that was deleted is gone for everybody but the twin, which refuses its use.
+    if let Some(keys) = json["keys"].as_object_mut() {
+        keys.retain(|_, key| key["deleted"] != true);
+    }
     for (domain, tenant) in &world.tenants {
         let actions: Vec<Json> = tenant
             .actions
