@@ -293,7 +293,7 @@ impl Part {
                         "this shard plans something else than the one that began the rollout: {}, not {}; it changed nothing",
                         course.digest, state.digest
                     ))
-                    .help("give all shards the same files, variables and options; see `lockstep plan` on both machines"));
+                    .help("give all shards the same files, variables and options; if a tenant was changed since the rollout began, end it with `lockstep rollout abandon`, and begin anew"));
                 }
                 // What was confirmed is on record; each tenant is held to its plan there.
                 course.digest = Digest::parse(&state.digest).unwrap_or_else(|_| course.digest.clone());
