@@ -73,10 +73,12 @@ impl<const N: usize> Parts<N> {
             other.is_some_and(|other| part.iter().any(|byte| *byte != part[0] && byte != other))
         };
         let mut list: Vec<u64> = forms.flat_map(|form| form.windows(N)).filter(varied).map(number).collect();
+        list.sort_unstable();
         while let Some(last) = self.0.pop_if(|last| last.len() < 2 * list.len()) {
             list.extend(last);
         }
-        list.sort_unstable();
+        // The lists are in order already, and this sort merges such runs.
+        list.sort();
         list.dedup();
         list.shrink_to_fit();
         self.0.push(list);
@@ -170,7 +172,12 @@ impl Scrubber {
     }
 
     fn learn_forms(&mut self, forms: &BTreeSet<Vec<u8>>) {
-        let fold = |form: &Vec<u8>| View::of(&String::from_utf8_lossy(form)).folded().bytes;
+        // Most forms are plain, and a view of them would only change their case. `0x` is a separator.
+        let fold =
+            |form: &Vec<u8>| match form.iter().all(u8::is_ascii_alphanumeric) && !form.starts_with(b"0") {
+                true => form.to_ascii_lowercase(),
+                false => View::of(&String::from_utf8_lossy(form)).folded().bytes,
+            };
         let folded: BTreeSet<Vec<u8>> = forms.iter().map(fold).collect();
         self.exact.add(forms.iter().map(Vec::as_slice));
         self.folded.add(folded.iter().map(Vec::as_slice));
