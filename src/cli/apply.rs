@@ -281,6 +281,9 @@ fn reconcile(common: &Common, reviewed: Reviewed, ready: &mut Ready<'_>, shell: 
     Ok(exit)
 }
 
+/// What becomes of a rollback that the record still asks for.
+const TRIED_AGAIN: &str = "; an apply with --watch tries this rollback again and does nothing else, and one without --watch goes on from here";
+
 /// What a watch saw and did, for the report.
 pub fn of_watch(watched: watch::Watched) -> Watched {
     let back = watched.back.map(|back| match back {
@@ -295,11 +298,12 @@ pub fn of_watch(watched: watch::Watched) -> Watched {
             match stays.filter(|_| ended == "done" && done.is_empty()) {
                 // It came to its end without a step: everything has a reason to stay as the run left it.
                 Some(stays) => Back { ended: "failed", why: Some(stays), done, left },
-                None => Back { ended, why: why.map(str::to_owned), done, left },
+                None => Back { ended, why: why.map(|why| format!("{why}{TRIED_AGAIN}")), done, left },
             }
         }
         Err(failed) => {
-            Back { ended: "failed", why: Some(failed.to_string()), done: Vec::new(), left: Vec::new() }
+            let why = Some(format!("{failed}{TRIED_AGAIN}"));
+            Back { ended: "failed", why, done: Vec::new(), left: Vec::new() }
         }
     });
     Watched { health: watched.health, back }

@@ -200,6 +200,43 @@ fn killed_at(at: usize) {
     bed.expect_whole(&fleet, 5, &format!("request {at} of shard {victim}"));
 }
 
+/// A shard is killed right before it writes, and then somebody changes something else on its tenant: whoever takes the
+/// tenant over has no consent to write over that.
+#[test]
+fn an_edit_on_the_tenant_of_a_dead_shard_is_not_written_over() {
+    let (pid, edited) = (Arc::new(AtomicU32::new(0)), Arc::new(Mutex::new(None::<u64>)));
+    let (killed, tenant) = (pid.clone(), edited.clone());
+    let bed = Bed::new(2, move |shard, asked, forward| {
+        let is_change = asked.method == "POST" && asked.host.starts_with("verify.");
+        let pid = killed.load(Ordering::SeqCst);
+        if shard == 1 && is_change && pid != 0 {
+            signal("KILL", pid);
+            return Vec::new();
+        }
+        if asked.host.starts_with("tenant-") && shard == 1 && pid != 0 {
+            let number = asked.host["tenant-".len()..].split('.').next().and_then(|text| text.parse().ok());
+            *tenant.lock().expect("tenant") = number;
+        }
+        forward()
+    });
+    let one_wave = format!("rollout:\n  gates: [applied]\n{WIDE}");
+    let fleet = Fleet::new(&bed.twin.url(), &THREE, &one_wave);
+    bed.all(&fleet, &[]).into_iter().for_each(|run| drop(run.expect(0)));
+    fleet.change("code_length: 6", "code_length: 7");
+    let mut running: Vec<Running> = (1..=2).map(|shard| bed.start(&fleet, &[], shard, &[])).collect();
+    pid.store(running[0].id(), Ordering::SeqCst);
+    let dead = running.remove(0).wait();
+    assert_eq!(dead.code, None, "{}\n{}", dead.out, dead.err);
+    let number = edited.lock().expect("tenant").expect("a tenant of the first shard");
+    let site = Site::new(&bed.twin, number);
+    let edit = serde_json::json!({ "message_types": ["voice"] });
+    let path = "/api/v2/guardian/factors/phone/message-types";
+    assert_eq!(site.auth0("PUT", path, &edit).0, 200);
+    let other = running.remove(0).wait().expect(1);
+    assert!(other.out.contains("changed in between"), "{}\n{}", other.out, other.err);
+    assert_eq!(site.auth0("GET", path, &serde_json::Value::Null).1, edit);
+}
+
 fn of(pid: &AtomicU32) -> u32 {
     let began = Instant::now();
     while pid.load(Ordering::SeqCst) == 0 && began.elapsed() < Duration::from_secs(20) {

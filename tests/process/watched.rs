@@ -1,10 +1,11 @@
 //! `apply --watch` and `status` as a user meets them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-use super::lab::{Folder, QUICKSTART, Run, Site, Twin, lockstep, signal};
+use super::lab::{Folder, Proxy, QUICKSTART, Run, Site, Twin, json_reply, lockstep, signal};
 
 /// Code that the second revision of the manifest deploys; by its text the twin's users know it.
 const SECOND: &str =
@@ -250,6 +251,39 @@ fn a_killed_watch_with_other_credentials_takes_nothing_back_and_says_so() {
         run.err
     );
     assert!(run.err.contains("so it is left alone"), "{}", run.err);
+}
+
+/// A rollback that cannot be carried out: each apply with `--watch` tries it again, and one without it goes on.
+#[test]
+fn a_rollback_that_fails_is_tried_again_and_an_apply_without_a_watch_goes_on() {
+    let lab = Lab::new(&json!([]));
+    let traffic = format!("traffic={}", second(json!({ "fate": "crashes", "every_ms": 200 })));
+    let twin = Twin::with(&["--build", "1ms", "--rate", "unlimited", "--option", &traffic]);
+    let site = Site::new(&twin, 65);
+    let (first, second) = (lab.0.text_path("first.yaml"), lab.0.text_path("second.yaml"));
+    let _ = site.lockstep("apply", &first, &["--yes"]).run().expect(0);
+    let refusal =
+        json!({ "statusCode": 403, "error": "Forbidden", "message": "no", "errorCode": "forbidden" });
+    let is_watched = AtomicBool::new(false);
+    let proxy = Proxy::start(&twin, move |asked, forward| {
+        is_watched.fetch_or(asked.path.contains("/api/v2/logs"), Ordering::SeqCst);
+        match asked.is("POST", "tenant-", "/deploy") && is_watched.load(Ordering::SeqCst) {
+            true => json_reply(403, "", &refusal),
+            false => forward(),
+        }
+    });
+    let site = site.through(&proxy);
+    let watched = ["--yes", "--watch", "10s"];
+    for _ in 0..2 {
+        let run = site.lockstep("apply", &second, &watched).run().expect(1);
+        assert!(run.err.contains("the run could not be taken back"), "{}", run.err);
+        assert!(run.err.contains("without --watch goes on from here"), "{}", run.err);
+    }
+    let site = Site::new(&twin, 65);
+    let _ = site.lockstep("apply", &first, &["--yes"]).run().expect(0);
+    let _ = site.lockstep("apply", &first, &watched).run().expect(0);
+    let world: Json = serde_json::from_str(&twin.stop()).expect("a world");
+    assert!(!is_second(&world));
 }
 
 /// Another run deploys while a version that fails is watched: that run stays.

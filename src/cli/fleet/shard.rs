@@ -16,7 +16,7 @@ use crate::fleet::report::listed;
 use crate::fleet::rollout::{Event, Next, Progress, State, Verdict, next};
 use crate::fleet::shards::{LIFE_POLLS, Me, Move, SIGN_POLLS, Watch, decide, divide, shards_of_accounts};
 use crate::model::call::Failed;
-use crate::model::plan::{Digest, Plan, Verb};
+use crate::model::plan::{Digest, Plan, Step, Verb};
 use crate::model::text::line;
 use crate::shell::records::RecordProblem;
 
@@ -256,12 +256,16 @@ pub fn shortened(plan: &Plan) -> String {
     plan.basis.chars().take(PLAN_DIGITS).collect()
 }
 
-/// Whether a plan does nothing that is dangerous and that the confirmed one did not do: what is left of a plan that
-/// another shard has begun.
+/// Whether a plan is what is left of the confirmed one, which another shard has begun: it writes to no resource that the
+/// confirmed plan leaves alone, and does nothing more that is dangerous. Half a step may have been done, so the steps
+/// themselves may be others.
 fn is_rest_of(plan: &Plan, confirmed: &Plan) -> bool {
     let dangers = |plan: &Plan| plan.steps.iter().filter(|step| step.danger.is_some()).count();
     let deletes = |plan: &Plan| plan.resources.iter().filter(|one| one.verb == Verb::Delete).count();
-    dangers(plan) <= dangers(confirmed) && deletes(plan) <= deletes(confirmed)
+    let is_written = |step: &Step| confirmed.steps.iter().any(|other| other.address == step.address);
+    plan.steps.iter().all(is_written)
+        && dangers(plan) <= dangers(confirmed)
+        && deletes(plan) <= deletes(confirmed)
 }
 
 impl Part {
@@ -289,7 +293,7 @@ impl Part {
                         "this shard plans something else than the one that began the rollout: {}, not {}; it changed nothing",
                         course.digest, state.digest
                     ))
-                    .help("give all shards the same files, variables and options; see `lockstep plan` on both machines"));
+                    .help("give all shards the same files, variables and options; if a tenant was changed since the rollout began, end it with `lockstep rollout abandon`, and begin anew"));
                 }
                 // What was confirmed is on record; each tenant is held to its plan there.
                 course.digest = Digest::parse(&state.digest).unwrap_or_else(|_| course.digest.clone());

@@ -112,13 +112,16 @@ fn head(page: &mut Page<'_>, choices: &Choices, file: &str) {
     page.note("Phone MFA for one Auth0 tenant, with Twilio Verify as the sender.");
     page.line("#");
     // An empty twin has no service of others.
-    if choices.uses_service.is_none() {
+    let begin = if choices.uses_service.is_none() {
         page.line(&format!(
             "#   try it, no accounts needed:   lockstep apply {} --twin",
             line(&shell_word(file))
         ));
-    }
-    page.line("#   for real: set the variables named below, then `lockstep plan` and `lockstep apply`.");
+        "for real: set"
+    } else {
+        "set"
+    };
+    page.line(&format!("#   {begin} the variables named below, then `lockstep plan` and `lockstep apply`."));
     page.line("");
     page.said("lockstep", "v1", "");
     page.said("stack", &scalar(&choices.stack), "");

@@ -54,16 +54,52 @@ pub fn shows_in_text(secret: &Secret) -> Option<String> {
     }
 }
 
+/// Parts of `N` bytes, at most eight, each as a number in a sorted list: a token has tens of thousands of them, and a
+/// fleet a thousand tokens. Each list is at least twice as long as the next one, so that there are few, and one more
+/// secret is not sorted into all that is known.
+#[derive(Clone, Default)]
+struct Parts<const N: usize>(Vec<Vec<u64>>);
+
+impl<const N: usize> Parts<N> {
+    fn contains(&self, part: &[u8]) -> bool {
+        part.len() == N && self.0.iter().any(|list| list.binary_search(&number(part)).is_ok())
+    }
+
+    /// Adds all parts of some forms that have at least three different bytes. A run of zeros is in every made-up SID:
+    /// hiding it would hide ids and protect nothing.
+    fn add<'a>(&mut self, forms: impl Iterator<Item = &'a [u8]>) {
+        let varied = |part: &&[u8]| {
+            let other = part.iter().find(|byte| **byte != part[0]);
+            other.is_some_and(|other| part.iter().any(|byte| *byte != part[0] && byte != other))
+        };
+        let mut list: Vec<u64> = forms.flat_map(|form| form.windows(N)).filter(varied).map(number).collect();
+        list.sort_unstable();
+        while let Some(last) = self.0.pop_if(|last| last.len() < 2 * list.len()) {
+            list.extend(last);
+        }
+        // The lists are in order already, and this sort merges such runs.
+        list.sort();
+        list.dedup();
+        list.shrink_to_fit();
+        self.0.push(list);
+    }
+}
+
+/// At most eight bytes as a number.
+fn number(part: &[u8]) -> u64 {
+    part.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
 /// Knows secrets and hides them in texts.
 #[derive(Clone, Default)]
 pub struct Scrubber {
     /// Secrets as a whole: hidden where a text is nothing else, or between quotes.
     values: BTreeSet<String>,
     /// Parts of the secrets, as they are and in the usual encodings.
-    exact: BTreeSet<[u8; PART_BYTES]>,
+    exact: Parts<PART_BYTES>,
     /// The same parts without case and separators.
-    folded: BTreeSet<[u8; PART_BYTES]>,
-    pieces: BTreeSet<[u8; PIECE_BYTES]>,
+    folded: Parts<PART_BYTES>,
+    pieces: Parts<PIECE_BYTES>,
     /// What it knows besides, shared with other scrubbers.
     below: Option<Arc<Scrubber>>,
 }
@@ -71,7 +107,7 @@ pub struct Scrubber {
 impl Scrubber {
     /// A copy that knows the same, and shares it: a thousand connections do not hold the secrets of all a thousand times.
     pub fn share(&mut self) -> Scrubber {
-        if !(self.values.is_empty() && self.exact.is_empty()) {
+        if !(self.values.is_empty() && self.exact.0.is_empty()) {
             let known = std::mem::take(self);
             self.below = Some(Arc::new(known));
         }
@@ -95,7 +131,7 @@ impl Scrubber {
         self.learn(password);
         let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
         if !self.is_value(&pair) {
-            self.learn_form(pair.as_bytes());
+            self.learn_forms(&BTreeSet::from([pair.clone().into_bytes()]));
             self.values.insert(pair);
         }
     }
@@ -132,14 +168,20 @@ impl Scrubber {
             escaped.to_lowercase().into_bytes(),
             escaped.into_bytes(),
         ]);
-        forms.iter().for_each(|form| self.learn_form(form));
+        self.learn_forms(&forms);
     }
 
-    fn learn_form(&mut self, form: &[u8]) {
-        let folded = View::of(&String::from_utf8_lossy(form)).folded().bytes;
-        self.exact.extend(parts(form));
-        self.folded.extend(parts(&folded));
-        self.pieces.extend(parts(&folded));
+    fn learn_forms(&mut self, forms: &BTreeSet<Vec<u8>>) {
+        // Most forms are plain, and a view of them would only change their case. `0x` is a separator.
+        let fold =
+            |form: &Vec<u8>| match form.iter().all(u8::is_ascii_alphanumeric) && !form.starts_with(b"0") {
+                true => form.to_ascii_lowercase(),
+                false => View::of(&String::from_utf8_lossy(form)).folded().bytes,
+            };
+        let folded: BTreeSet<Vec<u8>> = forms.iter().map(fold).collect();
+        self.exact.add(forms.iter().map(Vec::as_slice));
+        self.folded.add(folded.iter().map(Vec::as_slice));
+        self.pieces.add(folded.iter().map(Vec::as_slice));
     }
 
     /// Whether a text is exactly one of the secrets, apart from blanks around it.
@@ -215,8 +257,8 @@ impl Scrubber {
     }
 
     /// Whether one of the layers has this part in the set that `of` names.
-    fn has_part<const N: usize>(&self, part: &[u8], of: fn(&Scrubber) -> &BTreeSet<[u8; N]>) -> bool {
-        <[u8; N]>::try_from(part).is_ok_and(|part| self.layers().any(|layer| of(layer).contains(&part)))
+    fn has_part<const N: usize>(&self, part: &[u8], of: fn(&Scrubber) -> &Parts<N>) -> bool {
+        self.layers().any(|layer| of(layer).contains(part))
     }
 
     /// Whether a short word is a part of a secret. Words of Lockstep's own are not hidden: they may occur in any
@@ -227,16 +269,6 @@ impl Scrubber {
             && folded.windows(PIECE_BYTES).all(|part| self.has_part(part, |layer| &layer.pieces))
             && !is_word_of_ours(word)
     }
-}
-
-/// All parts of `N` bytes of a form that have at least three different bytes. A run of zeros is in every made-up SID:
-/// hiding it would hide ids and protect nothing.
-fn parts<const N: usize>(form: &[u8]) -> impl Iterator<Item = [u8; N]> {
-    let varied = |part: &&[u8]| {
-        let other = part.iter().find(|byte| **byte != part[0]);
-        other.is_some_and(|other| part.iter().any(|byte| *byte != part[0] && byte != other))
-    };
-    form.windows(N).filter(varied).filter_map(|part| part.try_into().ok())
 }
 
 fn mark(view: &View, is_known: impl Fn(&[u8]) -> bool, hidden: &mut [bool]) {
