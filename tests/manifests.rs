@@ -14,12 +14,11 @@ use lockstep::kinds;
 use lockstep::manifest;
 use lockstep::model::field::{Type, flat};
 use lockstep::shell::in_process::Stop;
-use lockstep::twin::world::{ApiKey, KeyKind};
 use serde_json::Value as Json;
 
 use crate::fields::bed::{Bed, Remote, assert_same, nobody_is_harmed, valid};
 use crate::fields::destroy;
-use crate::support::{ACCOUNT, tables};
+use crate::support::tables;
 
 const QUICKSTART: &str = include_str!("../manifests/quickstart.yaml");
 const MINIMAL: &str = include_str!("../manifests/minimal.yaml");
@@ -50,24 +49,7 @@ fn every_manifest_names_its_schema() {
 
 /// A bed whose environment has a value for every variable of the manifest.
 fn bed(text: &str) -> Bed {
-    let bed = Bed::new(valid(text, &[]));
-    // The bed's own key makes keys, as the auth token does.
-    let own = bed.stack.env["TWILIO_API_KEY"].clone();
-    bed.stack.twin.borrow_mut().world.keys.insert(own, main_key());
-    bed
-}
-
-fn main_key() -> ApiKey {
-    ApiKey {
-        account_sid: ACCOUNT.into(),
-        secret: None,
-        kind: KeyKind::Main,
-        allow: Vec::new(),
-        friendly_name: "deploys".into(),
-        created_at_ms: 0,
-        updated_at_ms: 0,
-        deleted: false,
-    }
+    Bed::new(valid(text, &[]))
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub struct Args {
     allow_delete: bool,
     /// Make the account's secondary auth token the only one, and nothing else. twilio.auth_token has to be that token already.
     /// Everything that still has the present token stops at once
-    #[arg(long, conflicts_with_all = ["names", "allow_delete", "plan", "expect", "verify", "delete"])]
+    #[arg(id = "promote", long = "promote-auth-token", conflicts_with_all = ["names", "allow_delete", "plan", "expect", "verify", "delete"])]
     promote_auth_token: bool,
 }
 

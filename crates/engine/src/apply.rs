@@ -15,7 +15,7 @@ pub use super::outcome::{Ended, Outcome, Wishes};
 use super::permission::failure_in_words;
 use super::store::{Found, Stands};
 use crate::diag::remote;
-use crate::kinds::{self, Done, Resource, Run, Seen, Whose, twilio_key};
+use crate::kinds::{self, Done, Resource, Run, Seen, Whose};
 use crate::model::address::Address;
 use crate::model::call::Failed;
 use crate::model::codes;
@@ -545,7 +545,7 @@ impl<'a> Work<'a> {
     /// What is known by now, with the secrets of the keys that this run made.
     fn known(&self) -> Known {
         let seen = &self.observation.seen;
-        let minted = seen.iter().filter_map(|(address, seen)| match seen.attrs.get(twilio_key::SECRET) {
+        let minted = seen.iter().filter_map(|(address, seen)| match seen.attrs.get(minted::SECRET) {
             Some(Value::Secret(secret)) if address.kind() == minted::KIND => {
                 Some((address.name()?.to_owned(), secret.clone()))
             }

@@ -25,7 +25,7 @@ use crate::model::field::Section;
 use crate::model::last_run::How;
 use crate::model::ledger::{Entry, Last};
 use crate::model::manifest::Manifest;
-use crate::model::minted::{self, KIND as NAME};
+use crate::model::minted::{self, KIND as NAME, SECRET};
 use crate::model::plan::{Level, Op, Stage, Step, Verb};
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, OutputRef, Part, Template, Value};
@@ -34,8 +34,6 @@ use crate::port::{Reader, Writer};
 /// See the module's text.
 pub struct TwilioKey;
 
-/// The field that stands for the secret.
-pub const SECRET: &str = "secret";
 const POLICY: &str = "policy";
 const FRIENDLY_NAME: &str = "friendly_name";
 

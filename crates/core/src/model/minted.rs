@@ -36,8 +36,11 @@ pub const ALL: [Minted; 2] = [
     },
 ];
 
+/// The field of a key that stands for its secret.
+pub const SECRET: &str = "secret";
+
 /// The parts of a key that a manifest may refer to.
-pub const PARTS: [&str; 2] = ["sid", "secret"];
+pub const PARTS: [&str; 2] = ["sid", SECRET];
 
 /// The key of that name.
 pub fn by_name(name: &str) -> Option<&'static Minted> {
@@ -54,7 +57,7 @@ pub fn value(target: &str, is_secret: bool) -> Option<Value> {
     let (name, part) = target.split_once('.')?;
     let key = by_name(name).filter(|_| PARTS.contains(&part))?;
     Some(match part {
-        "secret" => Value::Minted(key.name.to_owned()),
+        SECRET => Value::Minted(key.name.to_owned()),
         _ => {
             let sid = OutputRef { resource: address(key.name).to_string(), output: part.to_owned() };
             Value::Output(Template { parts: vec![Part::Output(sid)], secret: is_secret })
@@ -65,7 +68,7 @@ pub fn value(target: &str, is_secret: bool) -> Option<Value> {
 /// The name of the key that a value is a part of, and the part. `None`: it is of no such key.
 pub fn part_of(value: &Value) -> Option<(&str, &'static str)> {
     match value {
-        Value::Minted(name) => Some((name, "secret")),
+        Value::Minted(name) => Some((name, SECRET)),
         Value::Output(template) => template.parts.iter().find_map(|part| match part {
             Part::Output(output) => Some((output.resource.strip_prefix(KIND)?.strip_prefix('.')?, "sid")),
             Part::Text(_) => None,

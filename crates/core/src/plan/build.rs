@@ -171,7 +171,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
     let mut leaving = Leavers::default();
     removals(&basis, &wanted, &accepts, &LoginPath::from(&facts), &mut leaving);
     let mut deferred = std::mem::take(&mut leaving.deferred);
-    deferred.extend(left_behind(&basis, &steps));
+    deferred.extend(deferred::left_behind(&basis, &steps));
     deferred.sort_by_key(|later| later.stage);
     facts.extend(leaving.facts);
     findings.extend(leaving.findings);
@@ -222,19 +222,6 @@ pub fn build(basis: Basis<'_>) -> Plan {
         unknown_values,
         basis: hash,
     }
-}
-
-/// The removals of what the steps leave behind.
-fn left_behind(basis: &Basis<'_>, steps: &[Step]) -> Vec<Deferred> {
-    let of = |step: &Step| {
-        let kind = kinds::by_name(&step.kind)?;
-        let Leaving::Deferred { wait_ms, .. } = kind.leaving(basis.manifest) else { return None };
-        let left = kind.left_behind(step).into_iter();
-        Some(left.map(move |(address, entry)| {
-            deferred::of_left(address, &entry, wait_ms, Stage::RemoveFoundation)
-        }))
-    };
-    steps.iter().filter_map(of).flatten().collect()
 }
 
 /// Orders the steps by their stages, and leaves out what something else still needs. Returns the delivery path before

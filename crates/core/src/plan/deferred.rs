@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::build::{Basis, Leavers};
-use crate::kinds::Until;
+use crate::kinds::{self, Leaving, Until};
 use crate::model::address::Address;
 use crate::model::codes;
 use crate::model::ledger::{Entry, NOT_BEFORE};
@@ -13,17 +13,22 @@ use crate::model::plan::{Deferred, Finding, Level, Stage, Step};
 /// What the removal of a key waits for, in words.
 const UNUSED: &str = "nothing on record uses it";
 
-/// The removal of an object that a step leaves behind, as it is before that step.
-pub(super) fn of_left(address: Address, entry: &Entry, wait_ms: u64, stage: Stage) -> Deferred {
-    let sid = entry.ids.get("sid").map(String::as_str).unwrap_or_default();
-    Deferred {
-        address,
-        stage,
-        what: format!("delete {sid}, the former one"),
-        needs: UNUSED.into(),
-        wait_ms,
-        not_before: None,
-    }
+/// The removals of what the steps leave behind, as they are before these steps.
+pub(super) fn left_behind(basis: &Basis<'_>, steps: &[Step]) -> Vec<Deferred> {
+    let of = |step: &Step| {
+        let kind = kinds::by_name(&step.kind)?;
+        let Leaving::Deferred { wait_ms, .. } = kind.leaving(basis.manifest) else { return None };
+        let removal = move |(address, entry): (Address, Entry)| Deferred {
+            address,
+            stage: Stage::RemoveFoundation,
+            what: format!("delete {}, the former one", entry.ids.get("sid").map_or("it", String::as_str)),
+            needs: UNUSED.into(),
+            wait_ms,
+            not_before: None,
+        };
+        Some(kind.left_behind(step).into_iter().map(removal))
+    };
+    steps.iter().filter_map(of).flatten().collect()
 }
 
 /// Defers the removal until it is due and the new way delivers.
