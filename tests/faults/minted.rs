@@ -345,10 +345,9 @@ fn the_authorization_of_the_stream_is_rotated() {
     settled(&mut bench, "the stream");
 }
 
-#[test]
-fn a_destroy_leaves_no_key_and_touches_no_other() {
-    let mut bench = applied();
-    let theirs = ApiKey {
+/// A key that somebody else made, with a name that resembles ours.
+fn theirs() -> ApiKey {
+    ApiKey {
         account_sid: ACCOUNT.into(),
         secret: Some("theirs".into()),
         kind: KeyKind::Standard,
@@ -357,13 +356,37 @@ fn a_destroy_leaves_no_key_and_touches_no_other() {
         created_at_ms: 0,
         updated_at_ms: 0,
         deleted: false,
-    };
-    bench.world().keys.insert("SK000000000000000000000000000000ef".into(), theirs);
+    }
+}
+
+#[test]
+fn a_destroy_leaves_no_key_and_touches_no_other() {
+    let mut bench = applied();
+    bench.world().keys.insert("SK000000000000000000000000000000ef".into(), theirs());
     rotate(&mut bench, &["minted.sender"]);
     assert_eq!(bench.ended(false), Ended::Done);
     rotate(&mut bench, &[]);
     assert_eq!(bench.ended(true), Ended::Done);
     assert_eq!(ours(&bench.world()), ["sender g9"], "it is not ours");
+}
+
+/// The name alone proves nothing: somebody may have made a key of that name.
+#[test]
+fn a_key_of_our_name_that_no_record_has_is_told_and_stays() {
+    let mut bench = applied();
+    let made = bench.world().keys.values().find(|key| key.friendly_name.contains(" sender ")).cloned();
+    let twin = ApiKey { friendly_name: made.expect("a key").friendly_name.replace("g1", "g7"), ..theirs() };
+    bench.world().keys.insert("SK000000000000000000000000000000ef".into(), twin);
+    let plan = bench.plan();
+    assert!(plan.is_empty(), "{}", shown(&plan));
+    let told = plan.findings.iter().find(|one| one.text.contains("SK000000000000000000000000000000ef"));
+    assert!(told.is_some_and(|one| one.address == "twilio_key.sender"), "{:?}", plan.findings);
+    rotate(&mut bench, &["minted.sender"]);
+    assert_eq!(bench.ended(false), Ended::Done);
+    rotate(&mut bench, &[]);
+    assert_eq!(ours(&bench.world()), ["feedback g1", "sender g1", "sender g7", "sender g8"]);
+    assert_eq!(bench.ended(true), Ended::Done);
+    assert_eq!(ours(&bench.world()), ["sender g7"]);
 }
 
 #[test]

@@ -28,6 +28,7 @@ use crate::model::manifest::Manifest;
 use crate::model::minted::{self, KIND as NAME, SECRET};
 use crate::model::plan::{Level, Op, Stage, Step, Verb};
 use crate::model::secret::{Origin, Secret};
+use crate::model::text::line;
 use crate::model::value::{Attrs, OutputRef, Part, Template, Value};
 use crate::port::{Reader, Writer};
 
@@ -275,6 +276,14 @@ impl Kind for TwilioKey {
                 None => orphans.pop().map(|key| key.sid),
             };
             let generation = all.iter().map(|key| key.generation).max().unwrap_or(0);
+            let is_known = |key: &Key| {
+                Some(&key.sid) == current.as_ref() || on_record(&key.sid) || orphans.contains(key)
+            };
+            let strangers: Vec<String> = all
+                .iter()
+                .filter(|key| hint.want.is_some() && !is_known(key))
+                .map(|key| format!("{} ({})", line(&key.name), key.sid))
+                .collect();
             let beside: Vec<String> = all.into_iter().map(|key| key.sid).collect();
             let read = match &current {
                 Some(sid) if is_sid(sid, "SK") => match reader.get(&read_key(sid)).await {
@@ -297,6 +306,18 @@ impl Kind for TwilioKey {
                 seen.ids.entry("generation".into()).or_insert_with(|| known.clone());
             }
             seen.beside = beside;
+            if !strangers.is_empty() {
+                seen.finding(
+                    codes::ADDED_BY_OTHERS,
+                    hint.address,
+                    Level::Warning,
+                    format!(
+                        "keys have this stack's name and are not on record, so nobody removes them: {}",
+                        strangers.join(", ")
+                    ),
+                    "if a lost record had them, delete them in the Twilio Console once nothing uses them",
+                );
+            }
             seen.keep(|own: &mut Own| (own.generation, own.orphans) = (generation, orphans));
             Ok(seen)
         })
