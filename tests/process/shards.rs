@@ -1,7 +1,7 @@
 //! Tests of rollouts on several machines: shards that share a folder of records, die, stand still, and stop each other.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -235,6 +235,46 @@ fn an_edit_on_the_tenant_of_a_dead_shard_is_not_written_over() {
     let other = running.remove(0).wait().expect(1);
     assert!(other.out.contains("changed in between"), "{}\n{}", other.out, other.err);
     assert_eq!(site.auth0("GET", path, &serde_json::Value::Null).1, edit);
+}
+
+/// Somebody ends the rollout while a shard writes to a tenant: that tenant is applied to its end, and nobody else is begun.
+#[test]
+fn what_is_in_flight_comes_to_its_end_when_the_rollout_is_abandoned() {
+    let (is_held, is_over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (held, over) = (is_held.clone(), is_over.clone());
+    let bed = Bed::new(1, move |_, asked, forward| {
+        if asked.is("POST", "tenant-", "/deploy") && !held.swap(true, Ordering::SeqCst) {
+            wait_for(&over);
+        }
+        forward()
+    });
+    let fleet = Fleet::new(&bed.twin.url(), &THREE, &format!("{TWO_WAVES}{WIDE}"));
+    let running = bed.start(&fleet, &[], 1, &[]);
+    wait_for(&is_held);
+    let place = format!("file:{}", fleet.folder.text_path("records"));
+    let file = fleet.folder.text_path("fleet.yaml");
+    let abandon =
+        ["rollout", "abandon", &file, "--record", &place, "--record-key", "env:RECORD_KEY", "--yes"];
+    lockstep(&abandon).envs(&fleet.env).run().expect(0);
+    let told = records(&fleet);
+    // Long enough for a poll of the shard.
+    std::thread::sleep(Duration::from_secs(2));
+    is_over.store(true, Ordering::SeqCst);
+    let run = running.wait();
+    assert_eq!(records(&fleet), told, "{}", run.err);
+    let site = Site::new(&bed.twin, 1);
+    site.expect_one_stack();
+    let hosts: Vec<String> = bed.writes.lock().expect("writes").iter().map(|one| one.1.clone()).collect();
+    assert!(hosts.iter().all(|host| host.starts_with("tenant-1.")), "{hosts:?}");
+    assert!(!site.is_leased(), "{}", run.err);
+    fleet.run("drift", &["--tenant", "acme-dev"]).expect(0);
+}
+
+fn wait_for(what: &AtomicBool) {
+    let began = Instant::now();
+    while !what.load(Ordering::SeqCst) && began.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 fn of(pid: &AtomicU32) -> u32 {

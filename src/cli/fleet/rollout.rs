@@ -316,7 +316,7 @@ fn part(args: &Args, course: &mut Course<'_>) -> Result<Option<Part>> {
         None if course.is_shared() => (0, 1),
         None => return Ok(None),
     };
-    course.share(place, millis(args.poll)).map(Some)
+    course.share(place, millis(args.poll), args.words.len() > 1).map(Some)
 }
 
 /// Shows the plan, asks, and goes. The state of the course says how it ended.

@@ -50,6 +50,8 @@ pub struct Part {
     has_halted: bool,
     /// The wave whose gates this run read last, and when.
     judged: (usize, u64),
+    /// A person confirms other plans than those on record, of which none has been begun.
+    replans: bool,
     /// The plans that were agreed, of the tenants that this run has just claimed.
     agreed: BTreeMap<String, String>,
     /// Until then a halt may still be lifted by the first shard.
@@ -63,7 +65,8 @@ pub struct Part {
 
 impl Course<'_> {
     /// Makes the course one of several shards. `part`: from 1, and how many there are; 0: alone with what shards began.
-    pub fn share(&mut self, part: (u32, u32), poll_ms: u64) -> Result<Part> {
+    /// `resumes`: a person lets it go on.
+    pub fn share(&mut self, part: (u32, u32), poll_ms: u64, resumes: bool) -> Result<Part> {
         let (shard, of) = part;
         let run = format!("{shard}-{}", self.log.run());
         let open: Vec<String> = self.sharing.open().cloned().collect();
@@ -105,6 +108,7 @@ impl Course<'_> {
             away_ms: None,
             has_halted: false,
             judged: (0, 0),
+            replans: false,
             agreed: BTreeMap::new(),
             patient_ms: 0,
             takes_back: false,
@@ -112,6 +116,7 @@ impl Course<'_> {
             said_ms: 0,
         };
         if let Some(found) = self.log.found.as_ref().map(|record| record.state.clone()) {
+            shared.replans = resumes && shared.is_another(&found, self);
             shared.takes(found, self)?;
         }
         Ok(shared)
@@ -134,7 +139,7 @@ impl Course<'_> {
                     .help("write `lockstep rollout resume` with the same options on every shard")),
             };
         }
-        match self.state.halt.is_some() || !accepted.is_empty() {
+        match self.state.halt.is_some() || !accepted.is_empty() || part.replans {
             true if part.me.shard <= 1 => {
                 let resumed = self.resumed(accepted, why);
                 self.say_left_out(&resumed, shell);
@@ -164,6 +169,8 @@ impl Course<'_> {
             }
             match decided {
                 _ if self.is_over() => part.rest(None, self)?,
+                // Somebody has ended the rollout: what is in flight comes to its end.
+                Move::Leave if !part.running.is_empty() => part.rest(None, self)?,
                 Move::Claim(names) => part.begin_tenants(&names, self),
                 Move::Open(wave) => part.open(wave, self, shell)?,
                 Move::Judge { wave, .. } => part.judge(wave, self, shell)?,
@@ -287,16 +294,17 @@ impl Part {
                 .help("start all shards of a rollout with the same number"));
             }
             false => {
-                let is_untouched = state.waves.iter().all(|wave| wave.opened_ms.is_none());
-                if is_untouched && state.shards.of > 0 && state.digest != course.digest.to_string() {
+                if !self.replans && self.is_another(&state, course) {
                     return Err(Error::plan(format!(
                         "this shard plans something else than the one that began the rollout: {}, not {}; it changed nothing",
                         course.digest, state.digest
                     ))
-                    .help("give all shards the same files, variables and options; if a tenant was changed since the rollout began, end it with `lockstep rollout abandon`, and begin anew"));
+                    .help("give all shards the same files, variables and options; if a tenant was changed since, `lockstep rollout resume` on every shard confirms the new plans"));
                 }
                 // What was confirmed is on record; each tenant is held to its plan there.
-                course.digest = Digest::parse(&state.digest).unwrap_or_else(|_| course.digest.clone());
+                if !self.replans {
+                    course.digest = Digest::parse(&state.digest).unwrap_or_else(|_| course.digest.clone());
+                }
             }
         }
         // A rollout that one machine began is shared from here on.
@@ -306,6 +314,12 @@ impl Part {
         }
         course.state = state;
         Ok(())
+    }
+
+    /// Whether shards began a rollout by other plans than those of this run, and have not opened a wave.
+    fn is_another(&self, state: &State, course: &Course<'_>) -> bool {
+        let is_untouched = state.waves.iter().all(|wave| wave.opened_ms.is_none());
+        is_untouched && state.shards.of > 0 && state.digest != course.digest.to_string()
     }
 
     /// Takes the results of what has ended.
@@ -327,8 +341,12 @@ impl Part {
         }
     }
 
-    /// What this run has to say, on top of a state: only what it still has is its own to tell.
+    /// What this run has to say, on top of a state: only what it still has is its own to tell, and nothing goes on with a
+    /// rollout that has ended.
     fn told(&self, state: &State) -> Vec<Event> {
+        if state.ended_ms.is_some() && self.begin.is_empty() {
+            return Vec::new();
+        }
         let mine = |event: &&Event| match event {
             Event::Tenant { name, .. } => state.shards.claims.get(name) == Some(&self.me.run),
             _ => true,
@@ -387,7 +405,8 @@ impl Part {
             state = more.iter().fold(state, fold);
             events.extend(more);
             let is_due = now_ms.saturating_sub(self.signed_ms) >= self.poll_ms.saturating_mul(SIGN_POLLS);
-            if events.is_empty() && !(is_due && self.me.owes(&state, &comes)) {
+            let owes_sign = is_due && state.ended_ms.is_none() && self.me.owes(&state, &comes);
+            if events.is_empty() && !owes_sign {
                 self.offer = None;
                 self.away_ms = None;
                 return Ok(decided);

@@ -284,11 +284,13 @@ impl Field {
                 let is_ours = |one: &Tenant| one.account == account;
                 let is_shared = self.tenants.iter().filter(|one| is_ours(one)).count() > 1;
                 let services = &self.twin.world.account_mut(&account).verify_services;
-                let Some(service) = services.first().map(|service| service.sid.clone()) else { return };
+                let Some(service) = services.first() else { return };
+                let is_changed = service.settings.get("code_length") != Some(&json!(5));
+                let service = service.sid.clone();
                 let path = format!("/v2/Services/{service}");
                 let form = [("CodeLength", "5")];
                 self.twin.operate_account(&account, "verify.twilio.com", Method::Post, &path, &form, now_ms);
-                if !is_shared {
+                if !is_shared && is_changed {
                     self.edited.push((self.log.len(), at));
                 }
                 "edit: the Verify service is changed"

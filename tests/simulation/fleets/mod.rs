@@ -93,6 +93,8 @@ struct Story {
     has_records: bool,
     /// How many machines roll out together; 0: one, which shares nothing.
     shards: u32,
+    /// Who was left out by a run. His wave may have passed without him.
+    skipped: BTreeSet<usize>,
 }
 
 /// What became of a story.
@@ -116,7 +118,17 @@ pub fn tell(seed: u64, trace: bool) -> Told {
     let mut of = dice.fork("shards");
     let shards = if has_records && of.chance(40) { u32::try_from(of.between(1, 4)).unwrap_or(1) } else { 0 };
     let field = Arc::new(Mutex::new(field));
-    let mut story = Story { field, drawn, dice, base, revision: 0, from: 0, has_records, shards };
+    let mut story = Story {
+        field,
+        drawn,
+        dice,
+        base,
+        revision: 0,
+        from: 0,
+        has_records,
+        shards,
+        skipped: BTreeSet::new(),
+    };
     story.say(&story.drawn.text);
     for revision in 0..2 {
         story.revise(revision);
@@ -322,22 +334,29 @@ impl Story {
         wrong
     }
 
-    /// A further run writes nothing.
+    /// A further run writes nothing; the first one may do what was left out.
     fn settled(&mut self, start: &Start, dead: &BTreeSet<usize>) {
-        let from = self.field().log.len();
-        self.field().now_ms += 60_000;
-        let start = Start { skips: dead.clone(), ..start.clone() };
-        self.act(&spread(self.shards, &start));
-        let mut field = self.field();
-        if let Some(one) = field.log[from..].iter().find(|one| one.writes()) {
-            let what =
-                format!("Again: a run after the last one writes to {}", field.tenants[one.tenant].name);
-            field.blame(what);
+        for turn in 0..2 {
+            let (from, skipped) = (self.field().log.len(), self.skipped.clone());
+            self.field().now_ms += 60_000;
+            let start = Start { skips: dead.clone(), ..start.clone() };
+            self.act(&spread(self.shards, &start));
+            let mut field = self.field();
+            let writes: Vec<usize> =
+                field.log[from..].iter().filter(|one| one.writes()).map(|one| one.tenant).collect();
+            if let Some(one) = writes.iter().find(|one| turn > 0 || !skipped.contains(one)) {
+                let what = format!("Again: a run after the last one writes to {}", field.tenants[*one].name);
+                field.blame(what);
+            }
+            if writes.is_empty() {
+                return;
+            }
         }
     }
 
     /// Runs processes side by side to their ends, and judges them.
     fn act(&mut self, starts: &[Start]) -> Vec<Ended> {
+        self.skipped.extend(starts.iter().flat_map(|start| &start.skips));
         let (from, puts, first) = {
             let mut field = self.field();
             let first = field.runs + 1;
