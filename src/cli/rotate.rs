@@ -48,9 +48,17 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     if args.promote_auth_token {
         return promotion(args, shell);
     }
+    let first = args.manifest.path();
+    if let Some(name) = first.to_str().filter(|word| NAMES.contains(word) && !first.exists()) {
+        return Err(Error::usage(format!("{name:?} stands where the manifest belongs"))
+            .help(format!("write the manifest first: lockstep rotate lockstep.yaml {name}")));
+    }
     let does = Does::Rotate { allow_delete: args.allow_delete };
     carry_out(&args.manifest, &args.common, does, None, &args.names, shell)
 }
+
+/// All names that a person can give.
+const NAMES: [&str; 3] = ["sender", "feedback", "stream"];
 
 /// The values that are to be made anew, as the manifest refers to them.
 ///

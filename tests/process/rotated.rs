@@ -109,6 +109,7 @@ fn command_lines_that_cannot_be_meant_are_refused_before_any_request() {
         (MINTED, &["sender", "--promote-auth-token"], "cannot be used with"),
         (QUICKSTART, &["--promote-auth-token", "--yes"], "needs twilio.auth_token"),
         (FLEET, &["sender"], "is a fleet file"),
+        ("sender", &[], "lockstep rotate lockstep.yaml sender"),
     ] {
         let run = site.lockstep("rotate", manifest, args).run().expect(64);
         assert!(run.err.contains(words), "{args:?}: {}", run.err);
