@@ -92,10 +92,15 @@ fn a_rotation_is_planned_saved_and_carried_out() {
     );
     assert!(status.out.contains("rotate done (3 steps)"), "{}", status.out);
     let _ = site.lockstep("plan", MINTED, &["--exit-code"]).run().expect(0);
+    let json =
+        site.lockstep("rotate", MINTED, &["feedback", "--yes", "--output", "json"]).run().expect(0).json();
+    assert_eq!(json["apply"]["outcome"]["ended"], "done", "{json}");
+    let refused = site.lockstep("rotate", MINTED, &["nobody", "--output", "json"]).run().expect(64).json();
+    assert_eq!(refused["error"]["code"], "LS0980", "{refused}");
     let _ = site.lockstep("destroy", MINTED, &["--yes"]).run().expect(0);
     let world: Json = serde_json::from_str(&twin.stop()).expect("JSON");
     let keys = world["world"]["keys"].as_object().expect("keys");
-    assert!(keys.len() == 3 && keys.values().all(|key| key["deleted"] == true), "{keys:?}");
+    assert!(keys.len() == 4 && keys.values().all(|key| key["deleted"] == true), "{keys:?}");
 }
 
 #[test]
