@@ -12,6 +12,7 @@ mod kills;
 pub mod ledgers;
 pub mod limits;
 pub mod migration;
+mod minted;
 mod pace;
 mod permissions;
 pub mod post_login;

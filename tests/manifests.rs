@@ -27,14 +27,16 @@ const HOWTO: &str = include_str!("../manifests/howto-2023.yaml");
 
 const HUB: &str = include_str!("../manifests/hub.yaml");
 const POLICY: &str = include_str!("../manifests/policy.yaml");
+const MINTED: &str = include_str!("../manifests/minted.yaml");
 
-pub const ALL: [(&str, &str); 6] = [
+pub const ALL: [(&str, &str); 7] = [
     ("quickstart.yaml", QUICKSTART),
     ("minimal.yaml", MINIMAL),
     ("complete.yaml", COMPLETE),
     ("howto-2023.yaml", HOWTO),
     ("hub.yaml", HUB),
     ("policy.yaml", POLICY),
+    ("minted.yaml", MINTED),
 ];
 
 #[test]
@@ -114,6 +116,11 @@ fn the_least_killed_at_any_request_is_finished_by_the_next_run() {
 fn a_part_of_a_stack_killed_at_any_request_is_finished_by_the_next_run() {
     killed_everywhere("policy.yaml", POLICY, 1);
     killed_everywhere("hub.yaml", HUB, 3);
+}
+
+#[test]
+fn keys_of_a_run_killed_at_a_request_are_finished_by_the_next_run() {
+    killed_everywhere("minted.yaml", MINTED, 5);
 }
 
 /// Kills at every third request. Three is odd, so kills before and after the reply alternate.

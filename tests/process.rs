@@ -27,6 +27,7 @@ mod readers;
 mod reviewed;
 mod rivals;
 mod rollback;
+mod rotated;
 mod running;
 mod saved_plans;
 mod secrets;

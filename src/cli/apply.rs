@@ -77,14 +77,14 @@ pub struct RollbackArgs {
 #[derive(clap::Args)]
 pub(super) struct Common {
     #[command(flatten)]
-    connect: ConnectArgs,
+    pub(super) connect: ConnectArgs,
     #[command(flatten)]
     pub(super) output: Output,
     #[command(flatten)]
     reviewed: ReviewedArgs,
     /// Do not ask: the plan, its dangerous steps and adoptions are confirmed
     #[arg(short, long)]
-    yes: bool,
+    pub(super) yes: bool,
     /// Read everything again afterwards and expect an empty plan
     #[arg(long)]
     verify: bool,
@@ -108,34 +108,50 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         &args.common,
         Does::Apply { allow_delete: args.allow_delete },
         args.watch,
+        &[],
         shell,
     )
 }
 
 pub fn destroy(args: &DestroyArgs, shell: &mut Shell) -> Result<Exit> {
-    carry_out(&args.manifest, &args.common, Does::Destroy, None, shell)
+    carry_out(&args.manifest, &args.common, Does::Destroy, None, &[], shell)
 }
 
 pub fn rollback(args: &RollbackArgs, shell: &mut Shell) -> Result<Exit> {
-    carry_out(&args.manifest, &args.common, Does::Rollback, None, shell)
+    carry_out(&args.manifest, &args.common, Does::Rollback, None, &[], shell)
 }
 
 /// What a run does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Does {
-    Apply { allow_delete: bool },
+    Apply {
+        allow_delete: bool,
+    },
     Destroy,
     Rollback,
+    /// An apply that makes some values anew.
+    Rotate {
+        allow_delete: bool,
+    },
 }
 
-fn carry_out(
+pub(super) fn carry_out(
     manifest: &ManifestArgs,
     common: &Common,
     does: Does,
     watch: Option<Duration>,
+    anew: &[String],
     shell: &mut Shell,
 ) -> Result<Exit> {
-    if matches!(does, Does::Apply { .. }) && super::fleet::is_fleet(manifest.path()) {
+    let is_rotation = matches!(does, Does::Rotate { .. });
+    if matches!(does, Does::Apply { .. } | Does::Rotate { .. }) && super::fleet::is_fleet(manifest.path()) {
+        if is_rotation {
+            return Err(Error::usage(format!(
+                "{} is a fleet file, and rotate is about one tenant",
+                manifest.path().display()
+            ))
+            .help("save the manifest of one tenant with `lockstep render --plain`, and rotate that"));
+        }
         return Err(Error::usage(format!(
             "{} is a fleet file, which is rolled out in waves",
             manifest.path().display()
@@ -147,7 +163,7 @@ fn carry_out(
         match does {
             Does::Destroy => super::fleet::hubs::refuse_destroy(manifest, shell)?,
             Does::Rollback => handed_on = super::fleet::hubs::handed_on(manifest, shell)?,
-            Does::Apply { .. } => {}
+            Does::Apply { .. } | Does::Rotate { .. } => {}
         }
     }
     let written = common.written();
@@ -169,7 +185,13 @@ fn carry_out(
     session.destroy = does == Does::Destroy;
     session.rollback = does == Does::Rollback;
     session.handed_on = handed_on;
-    session.allow_delete = matches!(does, Does::Destroy | Does::Apply { allow_delete: true });
+    session.allow_delete = matches!(
+        does,
+        Does::Destroy | Does::Apply { allow_delete: true } | Does::Rotate { allow_delete: true }
+    );
+    if is_rotation {
+        session.rotate = super::rotate::targets(&session.manifest, anew)?;
+    }
     session.named = common.delete.iter().cloned().collect();
     session.watch_ms = watch.map(|watch| u64::try_from(watch.as_millis()).unwrap_or(u64::MAX));
     let result = reconcile(common, reviewed, &mut ready, shell);

@@ -25,6 +25,7 @@ mod plan;
 mod progress;
 mod reports;
 mod reviewed;
+mod rotate;
 mod schema;
 pub mod setup;
 mod show;
@@ -76,6 +77,7 @@ enum Command {
     Doctor(doctor::Args),
     Smoke(smoke::Args),
     Rollback(apply::RollbackArgs),
+    Rotate(rotate::Args),
     Show(show::Args),
     Render(fleet::render::Args),
     Rollout(fleet::rollout::Args),
@@ -106,6 +108,7 @@ impl Command {
             Command::Status(args) => ("status", &args.manifest, &args.output),
             Command::Doctor(args) => ("doctor", &args.manifest, &args.output),
             Command::Rollback(args) => ("rollback", &args.manifest, &args.common.output),
+            Command::Rotate(args) => ("rotate", &args.manifest, &args.common.output),
             Command::Show(args) => ("show", &args.manifest, &args.output),
             Command::Rollout(args) => {
                 let reports = Reports::new("rollout", args.path(), &args.output.forms);
@@ -211,6 +214,7 @@ pub fn main() -> u8 {
         Command::Doctor(args) => doctor::run(&args, &mut shell),
         Command::Smoke(args) => smoke::run(&args, &mut shell),
         Command::Rollback(args) => apply::rollback(&args, &mut shell),
+        Command::Rotate(args) => rotate::run(&args, &mut shell),
         Command::Show(args) => show::run(&args, &mut shell),
         Command::Render(args) => fleet::render::run(&args, &mut shell),
         Command::Rollout(args) => fleet::rollout::run(&args, &mut shell),

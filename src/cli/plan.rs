@@ -11,6 +11,7 @@ use super::fleet::{self, FleetArgs, Pages};
 use super::outputs::Written;
 use super::reports::publish;
 use super::reviewed;
+use super::rotate;
 use super::setup::{Ready, Shell, Start, start, without};
 use super::sinks::{Audit, listen};
 use crate::engine::observe::Observation;
@@ -55,6 +56,9 @@ pub struct Args {
     /// Plan what rollback would do
     #[arg(long, conflicts_with_all = ["destroy", "allow_delete"])]
     rollback: bool,
+    /// Plan what rotate would do: sender, feedback, stream, or all without a name; may be repeated
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with_all = ["destroy", "rollback"])]
+    rotate: Vec<String>,
     /// Plan with references that have no value as unknown (secrets in a fork's CI)
     #[arg(long)]
     missing_as_unknown: bool,
@@ -90,6 +94,10 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     ready.stack.session.rollback = args.rollback;
     ready.stack.session.allow_delete = args.allow_delete;
     ready.stack.session.named = args.delete.iter().cloned().collect();
+    if !args.rotate.is_empty() {
+        let names: Vec<String> = args.rotate.iter().filter(|name| !name.is_empty()).cloned().collect();
+        ready.stack.session.rotate = rotate::targets(&ready.stack.session.manifest, &names)?;
+    }
     ready.stack.session.purpose = Purpose::Show;
     let read = ready.stack.observe_with_replies()?;
     let (observation, replies) = read.map_err(|failed| no_plan(&ready, &failed))?;
@@ -108,6 +116,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
         let command = match (plan.destroy, plan.rollback) {
             (true, _) => "destroy",
             (_, true) => "rollback",
+            _ if !args.rotate.is_empty() => "rotate",
             _ => "apply",
         };
         shell.say.err_line(format!("plan saved in {}; {command} it with --plan", path.display()));
@@ -128,6 +137,7 @@ fn of_fleet(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let unfit = [
         (args.out.is_some(), "--out"),
         (args.rollback, "--rollback"),
+        (!args.rotate.is_empty(), "--rotate"),
         (args.missing_as_unknown, "--missing-as-unknown"),
         (args.explain.is_some(), "--explain"),
         (!args.delete.is_empty(), "--delete"),

@@ -526,7 +526,7 @@ fn host_of(request: &Request<Incoming>, way: &Way) -> Result<String, Refusal> {
 fn foreign(host: &str) -> Refusal {
     let text = format!(
         "{host} is no host of this twin, and nothing goes out to the network. It plays Twilio's verify, serverless, \
-         serverless-upload, api and iam, Auth0 tenants under .auth0.com and .example, and hosts named with --tenant"
+         serverless-upload, api, iam and accounts, Auth0 tenants under .auth0.com and .example, and hosts named with --tenant"
     );
     (StatusCode::MISDIRECTED_REQUEST, printable(&text))
 }

@@ -231,6 +231,7 @@ pub fn session(
         purpose: Purpose::Apply,
         watch_ms: None,
         only_run: None,
+        rotate: Default::default(),
     })
 }
 

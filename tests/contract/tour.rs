@@ -539,6 +539,11 @@ pub fn of_twilio(contract: Contract) -> Toured {
     tour.twilio(Method::Post, &one, &[("FriendlyName", "renamed"), ("Policy", policy)]);
     tour.twilio(Method::Get, &format!("iam.twilio.com/v1/Keys?AccountSid={ACCOUNT}&PageSize=50"), &[]);
     tour.twilio(Method::Delete, &one, &[]);
+    let tokens = "accounts.twilio.com/v1/AuthTokens";
+    tour.twilio(Method::Post, &format!("{tokens}/Secondary"), &[]);
+    tour.twilio(Method::Delete, &format!("{tokens}/Secondary"), &[]);
+    tour.twilio(Method::Post, &format!("{tokens}/Secondary"), &[]);
+    tour.twilio(Method::Post, &format!("{tokens}/Promote"), &[]);
     tour.end(|path| !path.starts_with('/'))
 }
 

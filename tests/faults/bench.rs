@@ -196,6 +196,7 @@ pub fn foreign(world: &World) -> World {
         tenant.settings.remove("customize_mfa_in_postlogin_action");
         tenant.failing_builds = 0;
     }
+    rest.keys.retain(|_, key| !key.friendly_name.starts_with("Lockstep "));
     for account in rest.accounts.values_mut() {
         account.verify_services.retain(|service| service.friendly_name != "Acme");
         // Removes the lease and the receiver.

@@ -13,8 +13,8 @@ use lockstep::plan::desired;
 use lockstep::shell::in_process::Stop;
 use lockstep::twin::checkers::{PhoneProblem, locked_out, phone_problems};
 use lockstep::twin::world::{
-    Action, FunctionBuild, FunctionVersion, LogStream, PhoneTemplate, ServerlessService, Variable,
-    VerifyService, VerifyTemplate,
+    Action, ApiKey, FunctionBuild, FunctionVersion, KeyKind, LogStream, PhoneTemplate, ServerlessService,
+    Variable, VerifyService, VerifyTemplate,
 };
 use lockstep::twin::{Flag, Options, Tenant, Twin, World};
 use serde_json::{Value as Json, json};
@@ -372,6 +372,18 @@ impl Bed {
             });
             twin.world.account_mut(ACCOUNT).verify_templates.extend(templates);
             twin.tenant_mut(DOMAIN).adaptive_mfa = true;
+            // Like the auth token, it makes keys.
+            let own = ApiKey {
+                account_sid: ACCOUNT.into(),
+                secret: None,
+                kind: KeyKind::Main,
+                allow: Vec::new(),
+                friendly_name: "deploys".into(),
+                created_at_ms: 0,
+                updated_at_ms: 0,
+                deleted: false,
+            };
+            twin.world.keys.insert(env()["TWILIO_API_KEY"].clone(), own);
         });
         bed
     }
@@ -709,6 +721,10 @@ const MOVING: &[&str] = &[
 pub fn plain(world: &World, ids: Remote) -> Json {
     let mut json = serde_json::to_value(world).expect("a world is data");
     json["ids"] = Json::Null;
+    // A key that was deleted is gone for everybody but the twin, which refuses its use.
+    if let Some(keys) = json["keys"].as_object_mut() {
+        keys.retain(|_, key| key["deleted"] != true);
+    }
     for (domain, tenant) in &world.tenants {
         let actions: Vec<Json> = tenant
             .actions

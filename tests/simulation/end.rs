@@ -7,6 +7,7 @@ use lockstep::engine::store::Store;
 use lockstep::ledger::seal::{Keys, Proof};
 use lockstep::model::plan::Plan;
 use lockstep::plan::desired::declared;
+use lockstep::twin::world::ApiKey;
 use lockstep::twin::{BindingRule, Tenant, World};
 use serde_json::{Value as Json, json};
 
@@ -481,7 +482,18 @@ fn not_applied(story: &Story) -> Option<String> {
     if live.is_none() && story.draft.has("action") {
         return Some("no phone Action runs".into());
     }
-    for (live, (name, variable)) in live.filter(|_| story.draft.has("action")).into_iter().flat_map(|live| {
+    if let Some(live) = live.filter(|_| story.draft.has("action") && story.draft.minted) {
+        let value = |name: &str| live.secret(name).map(|secret| secret.value.as_str());
+        let key = value("TWILIO_API_KEY").and_then(|sid| story.ground.twin.world.keys.get(sid));
+        let name = format!("Lockstep {STACK} sender ");
+        let is_ours = |key: &&ApiKey| !key.deleted && key.friendly_name.starts_with(&name);
+        let secret = key.filter(is_ours).and_then(|key| key.secret.as_deref());
+        if secret.is_none() || secret != value("TWILIO_API_SECRET") {
+            return Some("the running Action does not have the key that the stack makes".into());
+        }
+    }
+    let given = live.filter(|_| story.draft.has("action") && !story.draft.minted);
+    for (live, (name, variable)) in given.into_iter().flat_map(|live| {
         let told = [("TWILIO_API_KEY", "TWILIO_SENDER_KEY"), ("TWILIO_API_SECRET", "TWILIO_SENDER_SECRET")];
         told.map(|told| (live, told))
     }) {

@@ -499,19 +499,20 @@ impl Ground {
     pub fn settle_in(&mut self) {
         self.twin.tenant_mut(DOMAIN);
         self.twin.world.account_mut(ACCOUNT);
+        let key = |kind, allow: &[&str], friendly_name: &str| ApiKey {
+            account_sid: ACCOUNT.into(),
+            secret: None,
+            kind,
+            allow: allow.iter().map(|&permission| permission.into()).collect(),
+            friendly_name: friendly_name.into(),
+            created_at_ms: 0,
+            updated_at_ms: 0,
+            deleted: false,
+        };
+        let keys = &mut self.twin.world.keys;
+        // Only a main key makes keys.
+        keys.insert(API_KEY.into(), key(KeyKind::Main, &[], "deploys"));
         if !self.twin.options.unknown_tenants {
-            let key = |kind, allow: &[&str], friendly_name: &str| ApiKey {
-                account_sid: ACCOUNT.into(),
-                secret: None,
-                kind,
-                allow: allow.iter().map(|&permission| permission.into()).collect(),
-                friendly_name: friendly_name.into(),
-                created_at_ms: 0,
-                updated_at_ms: 0,
-                deleted: false,
-            };
-            let keys = &mut self.twin.world.keys;
-            keys.insert(API_KEY.into(), key(KeyKind::Standard, &[], "deploys"));
             for sender in SENDER_KEYS {
                 let allow = ["/twilio/verify/verification/create"];
                 keys.insert((*sender).into(), key(KeyKind::Restricted, &allow, "sends"));

@@ -339,6 +339,7 @@ pub fn secrets_of(world: &World) -> Vec<String> {
         let secret = |key: &str| ["SECRET", "TOKEN"].iter().any(|word| key.contains(word));
         out.extend(environment.variables.iter().filter(|one| secret(&one.key)).map(|one| one.value.clone()));
     }
+    out.extend(world.keys.values().filter_map(|key| key.secret.clone()));
     out.retain(|value| value.len() >= 8);
     out
 }

@@ -204,6 +204,14 @@ pub const SLOTS: &[Slot] = &[
 pub const PARTS: &[&str] =
     &["action", "branding", "feedback", "log_streams", "mfa", "phone", "universal_login", "verify_service"];
 
+/// Where the keys stand, and how a manifest names those that the stack makes itself.
+const MINTED: [(&str, &str); 4] = [
+    ("/action/secrets/TWILIO_API_KEY", "${minted.sender.sid}"),
+    ("/action/secrets/TWILIO_API_SECRET", "${minted.sender.secret}"),
+    ("/feedback/function/api_key", "${minted.feedback.sid}"),
+    ("/feedback/function/api_secret", "${minted.feedback.secret}"),
+];
+
 /// A drawn manifest: a value for every place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
@@ -212,6 +220,8 @@ pub struct Draft {
     /// Sections that the manifest does not have.
     pub without: BTreeSet<&'static str>,
     pub choice: BTreeMap<&'static str, String>,
+    /// The stack makes the keys of Action and Function itself.
+    pub minted: bool,
     /// SID of the pinned Verify service.
     pub sid: Option<String>,
     /// SID of a Verify service of others that the manifest uses in place of one of its own.
@@ -225,10 +235,12 @@ impl Draft {
         let is_whole = parts.chance(50);
         let without: BTreeSet<&str> =
             PARTS.iter().copied().filter(|_| parts.chance(40) && !is_whole).collect();
+        let minted = dice.fork("minted").chance(30);
         for _ in 0..200 {
             let choice = SLOTS.iter().map(|slot| (slot.path, (*dice.pick(slot.values)).to_owned())).collect();
             let again = dice.chance(5);
-            let draft = Draft { stack, legacy, without: without.clone(), choice, sid: None, used: None };
+            let draft =
+                Draft { stack, legacy, without: without.clone(), choice, minted, sid: None, used: None };
             if !again && draft.parse(&env()).is_ok() {
                 return draft;
             }
@@ -245,6 +257,7 @@ impl Draft {
                 let part = *parts.pick(PARTS);
                 draft.toggle(part);
             }
+            draft.minted ^= dice.fork("minted").chance(10);
             for _ in 0..dice.between(1, 4) {
                 let slot = dice.pick(SLOTS);
                 draft.choice.insert(slot.path, (*dice.pick(slot.values)).to_owned());
@@ -334,6 +347,13 @@ impl Draft {
         }
         if function && json["feedback"]["log_stream"].is_null() {
             json["feedback"]["log_stream"] = json!({ "status": "active" });
+        }
+        if self.minted {
+            for (pointer, key) in MINTED {
+                if let Some(value) = json.pointer_mut(pointer) {
+                    *value = json!(key);
+                }
+            }
         }
         json
     }

@@ -49,6 +49,7 @@ const RECORD: &str = "crates/engine/src/apply/record.rs";
 const LEASE: &str = "crates/engine/src/lease.rs";
 const BINDING: &str = "crates/core/src/kinds/trigger_binding.rs";
 const ACTION: &str = "crates/core/src/kinds/action/mod.rs";
+const KEY: &str = "crates/core/src/kinds/twilio_key.rs";
 const ACCEPT: &str = "crates/core/src/plan/accept.rs";
 const DIGEST: &str = "crates/core/src/plan/digest.rs";
 const MARKDOWN: &str = "crates/core/src/report/markdown.rs";
@@ -337,8 +338,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "the old way goes at once",
         "crates/core/src/plan/deferred.rs",
-        "if due && path.delivers_unified() {",
-        "if path.delivers_unified() || due {",
+        "if due && (until == Until::Unused || path.delivers_unified()) {",
+        "if until == Until::Unused || path.delivers_unified() || due {",
         &["Order"],
     ),
     mutant(
@@ -354,6 +355,32 @@ pub const MUTANTS: &[Mutant] = &[
         "restore.insert(resource.address.clone(), small(kind.restore(seen)));",
         "restore.insert(resource.address.clone(), small(kind.restore(seen)).into_iter().take(0).collect());",
         &["Ledger"],
+    ),
+    // Keys that the stack makes.
+    mutant(
+        "the former key goes before the new one is used",
+        KEY,
+        "vec![create]",
+        "{ let sid = diff.seen.ids.get(\"sid\").cloned().unwrap_or_default(); \
+         let mut gone = delete(diff.address, Verb::Update, &Key { generation: 0, sid, name: String::new() }); \
+         gone.stage = Stage::Limits; \
+         if diff.seen.exists { vec![create, gone] } else { vec![create] } }",
+        &["Login"],
+    ),
+    mutant(
+        "an orphan is kept",
+        KEY,
+        "let is_new = |key: &&Key| ",
+        "let is_new = |key: &&Key| key.sid.is_empty() && ",
+        &["Ledger"],
+    ),
+    mutant(
+        "the secret of a key is put on record",
+        KEY,
+        "seen.attrs.insert(SECRET.into(), Value::Secret(secret));",
+        "seen.ids.insert(SECRET.into(), secret.expose().to_owned()); \
+         seen.attrs.insert(SECRET.into(), Value::Secret(secret));",
+        &["Secret"],
     ),
     // Fields and fingerprints.
     mutant(
@@ -495,8 +522,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a service goes while others send through it",
         BUILD,
-        "let used = used_service(basis, steps);",
-        "let used = used_service(basis, steps).filter(|_| false);",
+        "let used = used_objects(basis, steps);",
+        "let used: BTreeMap<Address, String> = used_objects(basis, steps).into_iter().take(0).collect();",
         &["test faults::two_stacks::a_service_that_an_action_which_stays_sends_through_is_not_deleted"],
     ),
     mutant(

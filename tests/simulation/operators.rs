@@ -308,6 +308,22 @@ pub const EDITS: &[Edit] = &[
         let sid: &str = dice.pick::<&str>(SENDER_KEYS);
         spoil(twin, sid, |key| key.secret = Some("rolled-by-hand".into()));
     }),
+    edit("a minted key is deleted", |twin, dice, _| {
+        let live = twin
+            .world
+            .keys
+            .iter()
+            .filter(|(_, key)| !key.deleted && key.friendly_name.starts_with("Lockstep "));
+        let sids: Vec<String> = live.map(|(sid, _)| sid.clone()).collect();
+        if !sids.is_empty() {
+            let sid = dice.pick(&sids).clone();
+            spoil(twin, &sid, |key| key.deleted = true);
+        }
+    }),
+    edit("a minted key may do more", |twin, _, _| {
+        let live = twin.world.keys.values_mut().filter(|key| key.friendly_name.starts_with("Lockstep "));
+        live.for_each(|key| key.allow.push("/twilio/verify/service/read".into()));
+    }),
     edit("the key of the feedback is revoked", |twin, _, _| {
         spoil(twin, FEEDBACK_KEY, |key| key.deleted = true);
     }),

@@ -11,6 +11,7 @@ use lockstep::engine::reconcile::{Decision, reconcile};
 use lockstep::engine::store::Store;
 use lockstep::engine::watch::{Run, watched};
 use lockstep::engine::{Connection, Engine, Grant, Input, Output, TaskId, TwilioAuth};
+use lockstep::kinds::twilio_key::rotatable;
 use lockstep::model::api::Answer;
 use lockstep::model::call::Failed;
 use lockstep::model::event::Event;
@@ -47,6 +48,8 @@ pub enum Command {
     Apply,
     Destroy,
     Rollback,
+    /// Makes anew all that the manifest makes itself.
+    Rotate,
     /// `plan` and `drift`: both read and plan, and cannot write.
     Plan,
     /// `apply --watch`, for so many ms.
@@ -159,6 +162,10 @@ impl Proc {
         let mut manifest = start.draft.parse(start.env).unwrap_or_else(|wrong| panic!("{wrong}"));
         manifest.stack = start.draft.stack.into();
         let domain = start.env["AUTH0_DOMAIN"].clone();
+        let rotate = match start.command {
+            Command::Rotate => rotatable(&manifest).into_values().collect(),
+            _ => Default::default(),
+        };
         let session = Session {
             manifest: Rc::new(manifest),
             tenant: domain.clone(),
@@ -176,6 +183,7 @@ impl Proc {
             named: Default::default(),
             purpose: Purpose::Apply,
             only_run: None,
+            rotate,
             watch_ms: match start.command {
                 Command::Watch(ms) => Some(ms),
                 _ => None,

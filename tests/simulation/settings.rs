@@ -140,6 +140,7 @@ pub const SETTINGS: &[Setting] = &[
 /// made, see `end.rs`; what it puts back of others is judged where a row says so.
 #[cfg(test)]
 pub const OBJECTS: &[&str] = &[
+    "twilio_key",
     "verify_service",
     "verify_rate_limit",
     "verify_messaging_configuration",

@@ -271,6 +271,8 @@ impl Story {
             Command::Destroy,
         ]);
         let command = watched::draw(self, command);
+        let rotates = command == Command::Apply && self.draft.minted && self.dice.fork("rotates").chance(35);
+        let command = if rotates { Command::Rotate } else { command };
         self.ground.schedule = Schedule::draw(&mut self.dice, &format!("faults {}", self.ground.runs));
         let mut dice = self.dice.fork("operator");
         self.ground.operator.draw(&mut dice);

@@ -70,6 +70,8 @@ pub fn options(dice: &mut Dice) -> Options {
             NeverSet::NoContent,
             NeverSet::EmptyObject,
         ]),
+        // From a stream of its own, so that no other draw changes.
+        key_limit: *dice.fork("keys").pick(&[100, 100, 50]),
         verify_rate_limit_limit: *dice.pick(&[10, 10, 10, 1]),
         verify_bucket_limit: *dice.pick(&[10, 10, 10, 1]),
         newer_verify_fields_shown: dice.chance(50),

@@ -215,6 +215,8 @@ pub struct Stack {
     pub purpose: Purpose,
     /// As `--watch` says.
     pub watch_ms: Option<u64>,
+    /// What `rotate` makes anew.
+    pub rotate: std::collections::BTreeSet<String>,
     /// The ids that `--delete ID` names.
     pub named: std::collections::BTreeSet<String>,
 }
@@ -234,6 +236,7 @@ impl Stack {
             allow_delete: false,
             purpose: Purpose::Apply,
             watch_ms: None,
+            rotate: Default::default(),
             named: Default::default(),
         }
     }
@@ -263,6 +266,7 @@ impl Stack {
             purpose: self.purpose,
             watch_ms: self.watch_ms,
             only_run: None,
+            rotate: self.rotate.clone(),
         }
     }
 

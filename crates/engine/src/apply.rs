@@ -1,6 +1,7 @@
 //! The apply protocol: lease, re-read, intent, steps, result, release, final check.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,7 +20,9 @@ use crate::model::address::Address;
 use crate::model::call::Failed;
 use crate::model::codes;
 use crate::model::event::{Effect, Event, LeaseState};
-use crate::model::ledger::{LEDGER_SCHEMA, Ledger};
+use crate::model::ledger::{Entry, LEDGER_SCHEMA, Ledger};
+use crate::model::manifest::Manifest;
+use crate::model::minted;
 use crate::model::outcome::Cause;
 use crate::model::plan::{Level, Plan, Step, Verb};
 use crate::model::random::hex;
@@ -221,6 +224,8 @@ struct Work<'a> {
     wrote_secrets: BTreeSet<Address>,
     /// Addresses that this run created.
     created: BTreeSet<Address>,
+    /// Entries of objects that steps of this run left behind.
+    left: BTreeMap<Address, Entry>,
     /// Addresses that a step of this run touched.
     touched: BTreeSet<Address>,
     /// The last failure left something unknown: the intent stays, so that the next run looks.
@@ -262,7 +267,8 @@ impl<'a> Work<'a> {
         let mut wanted = session.declared();
         let Observation { seen, found, prints, .. } = &observation;
         accept::leave_all(&mut wanted, plan, seen);
-        let mut generated = Known::of(&wanted, seen, found.ledger.as_ref(), prints).generated;
+        let mut generated =
+            Known::of(&wanted, seen, found.ledger.as_ref(), prints, &session.rotate).generated;
         for value in wanted.iter().flat_map(|want| want.desired.values()) {
             if let Value::Generated(name) = value {
                 let draw = || session.entropy.draw(&format!("generated.{name}"));
@@ -279,6 +285,7 @@ impl<'a> Work<'a> {
             ledger,
             wrote_secrets: BTreeSet::new(),
             created: BTreeSet::new(),
+            left: BTreeMap::new(),
             touched: BTreeSet::new(),
             unsettled: false,
             lost_one: false,
@@ -433,6 +440,7 @@ impl<'a> Work<'a> {
         let done = loop {
             tries += 1;
             let ids = self.ids();
+            let manifest = self.manifest();
             let desired = self.desired(&step.address);
             let seen = self.observation.seen.get(&step.address).unwrap_or(&nothing);
             let run = || Run {
@@ -442,7 +450,7 @@ impl<'a> Work<'a> {
                 seen,
                 entry: self.ledger.resources.get(&step.address),
                 ids: &ids,
-                manifest: &self.session.manifest,
+                manifest: &manifest,
                 intent: self.ledger.intent.as_ref(),
             };
             match kind.run(run(), &mut self.port.writer()).await {
@@ -505,6 +513,7 @@ impl<'a> Work<'a> {
     fn took_effect(&mut self, step: &Step, done: Done) {
         let Done { seen, notes, wrote_secrets } = done;
         self.touched.insert(step.address.clone());
+        self.left.extend(kinds::by_name(&step.kind).into_iter().flat_map(|kind| kind.left_behind(step)));
         let resumed =
             self.observation.seen.get(&step.address).is_some_and(|seen| seen.whose == Whose::Resumed);
         if step.creates || resumed {
@@ -533,16 +542,42 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// What is known by now, with the secrets of the keys that this run made.
     fn known(&self) -> Known {
-        Known { ids: self.ids(), generated: self.generated.clone(), ..Known::default() }
+        let seen = &self.observation.seen;
+        let minted = seen.iter().filter_map(|(address, seen)| match seen.attrs.get(minted::SECRET) {
+            Some(Value::Secret(secret)) if address.kind() == minted::KIND => {
+                Some((address.name()?.to_owned(), secret.clone()))
+            }
+            _ => None,
+        });
+        let minted = minted.collect();
+        Known { ids: self.ids(), generated: self.generated.clone(), minted, ..Known::default() }
+    }
+
+    /// The manifest, in which the keys that this run made have their values: what is handed on is tried by it.
+    fn manifest(&self) -> Rc<Manifest> {
+        let known = self.known();
+        if known.minted.is_empty() {
+            return self.session.manifest.clone();
+        }
+        let mut filled = (*self.session.manifest).clone();
+        for value in filled.sections.values_mut().flat_map(|attrs| attrs.values_mut()) {
+            if minted::part_of(value).is_some_and(|(name, _)| known.minted.contains_key(name)) {
+                *value = known.value(value);
+            }
+        }
+        Rc::new(filled)
     }
 
     /// Plans again over the replies of this run: that plan must be empty. If it is not, or `verify` asks for it, reads
     /// the tenant again, and plans over that.
     async fn final_check(&mut self, verify: bool) -> (Ended, Option<Cause>) {
         let observation = &self.observation;
+        // What was made anew is not made anew once more.
+        let session = &Session { rotate: BTreeSet::new(), ..self.session.clone() };
         let after = plan(
-            self.session,
+            session,
             &self.port.reader(),
             &observation.seen,
             &observation.found,
@@ -552,7 +587,7 @@ impl<'a> Work<'a> {
         if after.is_empty() && !verify {
             return (Ended::Done, None);
         }
-        match observe_as_of(self.session, &self.port.reader(), Some(observation.as_of_ms)).await {
+        match observe_as_of(session, &self.port.reader(), Some(observation.as_of_ms)).await {
             Ok(now) if now.plan.is_empty() => (Ended::Done, None),
             Ok(now) => {
                 let left: Vec<String> = now

@@ -24,6 +24,7 @@ mod outcome;
 mod pace;
 mod permission;
 mod places;
+pub mod promote;
 pub mod reconcile;
 pub mod reply;
 pub mod rollback;

@@ -43,6 +43,8 @@ pub struct Session {
     pub destroy: bool,
     /// The run takes back what the last run changed.
     pub rollback: bool,
+    /// Values that the run makes anew, as the manifest refers to them: `minted.sender`, `generated.feedback`.
+    pub rotate: BTreeSet<String>,
     /// Resources whose outputs other tenants of a fleet take, with the names of those tenants in words. A rollback leaves
     /// them in place.
     pub handed_on: BTreeMap<String, String>,
@@ -447,6 +449,7 @@ pub(super) fn plan(
         kept_in: session.store.name(),
         destroy: session.destroy,
         rollback: session.rollback,
+        rotate: &session.rotate,
         handed_on: &session.handed_on,
         allow_delete: session.allow_delete,
         named: &session.named,

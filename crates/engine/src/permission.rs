@@ -13,7 +13,7 @@ const NO_SCOPE: &str = "insufficient_scope";
 /// First digits of Verify's own codes, for refusals that no permission would prevent ("Twilio docs, Verify error
 /// codes", 2026-08): 60204, for example, if the account may not send custom codes.
 const OF_VERIFY: &str = "60";
-const TWILIO: [Api; 5] = [Api::Verify, Api::Serverless, Api::Upload, Api::Core, Api::Iam];
+const TWILIO: [Api; 6] = [Api::Verify, Api::Serverless, Api::Upload, Api::Core, Api::Iam, Api::Accounts];
 /// For requests that no known permission of a restricted key allows ("Twilio docs, restricted API keys", 2025-12).
 const NO_RESTRICTED_KEY: &str =
     "which restricted keys do not have: use a standard key, a main key or the auth token";

@@ -4,7 +4,7 @@
 //! sequel: the next run with a watch goes on with one that was cut off, and first of all takes back what was found to
 //! fail. The watch itself holds no lease. What it writes to the record, and the rollback, take it like any other run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::apply::{Ended, Wishes, timestamp};
 use super::lease::{Lease, Taken};
@@ -161,7 +161,12 @@ async fn settle(session: &Session, watch: Watch, port: &Port) -> Result<Watched,
 /// Takes back what the watched run changed, if it is still the last one on record. Whoever asked for the watch has
 /// confirmed it. A rollback that was cut off is finished, and one that has come to its end finds nothing more to do.
 async fn take_back(session: &Session, watch: &Watch, port: &Port) -> Result<Report, Failed> {
-    let back = Session { watch_ms: None, only_run: Some(watch.run.clone()), ..session.clone() };
+    let back = Session {
+        watch_ms: None,
+        only_run: Some(watch.run.clone()),
+        rotate: BTreeSet::new(),
+        ..session.clone()
+    };
     let report = rollback(back, Wishes::default(), |_| Decision::Apply.into(), port).await?;
     // A rollback with steps has taken the watch off the record.
     if report.outcome.ended == Ended::Done && report.outcome.done.is_empty() {

@@ -236,6 +236,8 @@ pub struct Options {
     pub default_account: Option<String>,
     /// Most Verify services per account (code 21102). Default 100; the real number is not published.
     pub verify_service_limit: usize,
+    /// Most API keys per account (code 70151). Default 100; the real number is not published.
+    pub key_limit: usize,
     /// Most rate limits of a Verify service (code 60207). Default 10; the real number is not published.
     pub verify_rate_limit_limit: usize,
     /// Most buckets of a rate limit (code 60210). Default 10; the real number is not published.
@@ -345,6 +347,7 @@ impl Default for Options {
             custom_code_entitled: true,
             default_account: None,
             verify_service_limit: 100,
+            key_limit: 100,
             verify_rate_limit_limit: 10,
             verify_bucket_limit: 10,
             newer_verify_fields_shown: false,

@@ -299,7 +299,7 @@ where
 /// What a tenant hands on to others, by what was read of it.
 pub fn outputs(session: &Session, observation: &Observation) -> Outputs {
     let Observation { seen, found, prints, .. } = observation;
-    let known = Known::of(&session.declared(), seen, found.ledger.as_ref(), prints);
+    let known = Known::of(&session.declared(), seen, found.ledger.as_ref(), prints, &session.rotate);
     handed::outputs(&session.manifest, &known)
 }
 

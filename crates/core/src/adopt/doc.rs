@@ -213,7 +213,7 @@ pub fn said(path: &[String], field: &Field, value: &Value) -> Result<Option<Said
             ));
         }
         Value::Known(json) => json,
-        Value::Output(_) | Value::Generated(_) | Value::Unknown(_) => return Ok(None),
+        Value::Output(_) | Value::Generated(_) | Value::Minted(_) | Value::Unknown(_) => return Ok(None),
     };
     if json.is_null() || json.as_str() == Some("") {
         return Ok(None);

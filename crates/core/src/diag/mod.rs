@@ -75,6 +75,12 @@ impl Problem {
         }
     }
 
+    /// The same problem as a note.
+    pub fn note(mut self) -> Problem {
+        self.severity = Severity::Note;
+        self
+    }
+
     /// The same problem as a warning.
     pub fn warning(mut self) -> Problem {
         self.severity = Severity::Warning;

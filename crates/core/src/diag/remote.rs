@@ -181,6 +181,34 @@ pub const ROWS: &[Row] = &[
     Row {
         code: codes::KEY_MAY_NOT,
         vendor: Vendor::Twilio,
+        status: &[401, 403],
+        path: "/v1/Keys",
+        place: "twilio.api_key",
+        words: "only the account's auth token or a main key may manage API keys",
+        help: "give twilio.auth_token or a main key (made in the Console), or name keys of your own in place of ${minted…}",
+        ..ROW
+    },
+    Row {
+        code: codes::KEY_MAY_NOT,
+        vendor: Vendor::Twilio,
+        status: &[401, 403],
+        path: "/v1/AuthTokens",
+        place: "twilio.auth_token",
+        words: "only the account's auth token or a main key may promote a token",
+        help: "give twilio.auth_token",
+        ..ROW
+    },
+    Row {
+        code: codes::NO_ROOM,
+        vendor: Vendor::Twilio,
+        vendor_codes: &["70151"],
+        words: "the account has as many API keys as it may have",
+        help: "delete keys that nobody uses (Twilio Console, API keys), then run again",
+        ..ROW
+    },
+    Row {
+        code: codes::KEY_MAY_NOT,
+        vendor: Vendor::Twilio,
         vendor_codes: &["70051"],
         place: "twilio.api_key",
         help: "give the key that permission, or use a standard key",
@@ -396,7 +424,7 @@ impl Row {
     }
 }
 
-const TWILIO: [Api; 5] = [Api::Verify, Api::Serverless, Api::Upload, Api::Core, Api::Iam];
+const TWILIO: [Api; 6] = [Api::Verify, Api::Serverless, Api::Upload, Api::Core, Api::Iam, Api::Accounts];
 
 fn is_at(refusal: &Refusal, api: Api) -> bool {
     api.fixed_host() == Some(refusal.host.as_str())

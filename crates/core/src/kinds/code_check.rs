@@ -11,6 +11,7 @@ use crate::builtin::{self, Reads, SENDER_READS};
 use crate::diag::{Code, Problem, codes, nearest};
 use crate::javascript::{self, Surface};
 use crate::model::manifest::Manifest;
+use crate::model::minted;
 use crate::model::value::{Attrs, Part, Value};
 
 /// A piece of code in the manifest, and the names and packages that it can use when it runs.
@@ -246,7 +247,9 @@ fn check_sid(source: &Source<'_>, reads: Reads, value: &Value) -> Option<Problem
     if let Value::Output(template) = value {
         let Some(Part::Output(output)) = template.parts.first() else { return None };
         let resource = output.resource.rsplit('.').next().unwrap_or_default();
-        let fits = name == "TWILIO_VERIFY_SID" && resource == "verify_service" && template.parts.len() == 1;
+        let is_key = name == "TWILIO_API_KEY" && minted::part_of(value).is_some();
+        let is_service = name == "TWILIO_VERIFY_SID" && resource == "verify_service";
+        let fits = (is_key || is_service) && template.parts.len() == 1;
         return (!fits).then(|| {
             let reason = format!("{name} cannot be {}.{}", output.resource, output.output);
             source.error(&at, "the secret holds the wrong kind of value", reason, how_to_add(source, name))

@@ -173,9 +173,18 @@ pub enum Leaving {
     Removed,
     /// The resource may still be in use, so it is removed later: `wait_ms` after the apply that put something else in
     /// its place, and only while the new way delivers.
-    Deferred { wait_ms: u64 },
+    Deferred { wait_ms: u64, until: Until },
     /// Nobody can reach the resource any more, so only its record is removed. Holds the reason.
     Abandoned(&'static str),
+}
+
+/// What a deferred removal waits for besides its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// The tenant's phone provider delivers messages.
+    Delivered,
+    /// Nothing on record uses the object.
+    Unused,
 }
 
 /// Everything that `back` may look at. This is pure data.
@@ -275,6 +284,12 @@ pub trait Kind: Sync {
     /// Whether the manifest leaves the object on record to others, so that not even a destroy or a rollback touches it.
     fn spares(&self, _manifest: &Manifest, _entry: &Entry) -> bool {
         false
+    }
+
+    /// Objects that a step leaves behind for a while, because they may still be in use. Each becomes an entry of its own,
+    /// whose removal is deferred.
+    fn left_behind(&self, _step: &Step) -> Vec<(Address, Entry)> {
+        Vec::new()
     }
 
     /// What speaks against removing the resource and everything that depends on it.

@@ -30,6 +30,7 @@ mod stream_act;
 mod stream_endpoint;
 mod stream_restore;
 pub mod trigger_binding;
+pub mod twilio_key;
 mod urls;
 pub mod verify_messaging_configuration;
 pub mod verify_rate_limit;
@@ -50,7 +51,7 @@ use crate::model::manifest::Manifest;
 use crate::model::plan::{Step, Verb};
 use crate::model::value::{OutputRef, Part, Value};
 
-pub use kind::{Back, Diff, Done, Hint, Kind, Leaving, Resource, Run, SaidBy, Task, WayBack, step};
+pub use kind::{Back, Diff, Done, Hint, Kind, Leaving, Resource, Run, SaidBy, Task, Until, WayBack, step};
 pub use looks::{handed_on, sender};
 pub use reply::text;
 use reply::{array, entries_with, has_good_ids, is_id, is_sid, object, require_id, set_of, unless_refused};
@@ -62,6 +63,7 @@ pub const KINDS: &[&dyn Kind] = &[
     &verify_service::VerifyService,
     &verify_rate_limit::VerifyRateLimit,
     &verify_messaging_configuration::VerifyMessagingConfiguration,
+    &twilio_key::TwilioKey,
     &action::PHONE,
     &trigger_binding::PHONE_BINDING,
     &action::LEGACY,

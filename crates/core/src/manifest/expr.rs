@@ -28,6 +28,8 @@ pub enum Target {
     Cmd(String),
     Var(String),
     Generated(String),
+    /// A part of a key that the apply makes: `sender.sid`.
+    Minted(String),
     /// A dotted name: a field of the manifest, or an output of a resource.
     Name(String),
 }
@@ -41,6 +43,7 @@ impl Target {
             Target::Cmd(name) => format!("cmd.{name}"),
             Target::Var(name) => format!("var.{name}"),
             Target::Generated(name) => format!("generated.{name}"),
+            Target::Minted(part) => format!("minted.{part}"),
             Target::Name(name) => name.clone(),
         }
     }
@@ -128,10 +131,15 @@ fn target(inner: &str) -> Result<Target, (String, String)> {
         "var" => bad("not a name of a variable", "use letters, digits, _ and -: ${var.NAME}"),
         "generated" if word("_-") => Ok(Target::Generated(rest.into())),
         "generated" => bad("not a name", "use letters, digits, _ and -: ${generated.NAME}"),
+        "minted" if word("_-.") => Ok(Target::Minted(rest.into())),
+        "minted" => bad(
+            "not a part of a key",
+            "write ${minted.sender.sid}, ${minted.sender.secret}, ${minted.feedback.sid} or ${minted.feedback.secret}",
+        ),
         _ if is_dotted(inner) => Ok(Target::Name(inner.into())),
         _ => bad(
             "not a reference",
-            "write ${env.NAME}, ${file.PATH}, ${var.NAME}, ${cmd.NAME}, ${generated.NAME} or ${section.key}",
+            "write ${env.NAME}, ${file.PATH}, ${var.NAME}, ${cmd.NAME}, ${generated.NAME}, ${minted.NAME.PART} or ${section.key}",
         ),
     }
 }

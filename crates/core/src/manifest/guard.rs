@@ -376,7 +376,7 @@ fn text_of(value: &Value) -> Option<String> {
             };
             Some(parts.iter().map(text).collect())
         }
-        Value::Generated(_) | Value::Stamp(_) | Value::Unknown(_) => None,
+        Value::Generated(_) | Value::Minted(_) | Value::Stamp(_) | Value::Unknown(_) => None,
     }
 }
 

@@ -12,6 +12,7 @@ use super::leaf::{Input, Leaf};
 use super::source::{Report, Source, Wrong, shown, wrong};
 use crate::diag::{codes, nearest};
 use crate::model::field::{Field, Type};
+use crate::model::minted;
 use crate::model::value::{OutputRef, TENANTS};
 
 /// Longest chain of fields through which a reference may pass. A longer chain is a puzzle for readers, and the bound
@@ -185,11 +186,18 @@ fn link(
         Target::Generated(_) if pieces > 1 => {
             bad("a generated secret has to stand alone".into(), "remove the text around it".into())
         }
-        Target::Generated(_) | Target::File(_) | Target::Cmd(_) if !takes_text => bad(
+        Target::Minted(_) if pieces > 1 => {
+            bad("a part of a minted key has to stand alone".into(), "remove the text around it".into())
+        }
+        Target::Minted(part) if minted::value(part, true).is_none() => {
+            let (reason, help) = known.no_minted(part);
+            bad(reason, help)
+        }
+        Target::Generated(_) | Target::Minted(_) | Target::File(_) | Target::Cmd(_) if !takes_text => bad(
             "its value is a secret, and this field takes none".into(),
             "write the value, or use ${var.NAME}".into(),
         ),
-        Target::Generated(_) if connection::is_connection(leaf.section) => bad(
+        Target::Generated(_) | Target::Minted(_) if connection::is_connection(leaf.section) => bad(
             "its value exists only after apply, but this key is needed to connect".into(),
             "use ${env.NAME}".into(),
         ),
@@ -300,6 +308,27 @@ impl Known<'_> {
         ("nothing has this name".into(), help)
     }
 
+    /// The same for a part of a minted key that there is not; `part` stands behind `minted.`.
+    fn no_minted(&self, part: &str) -> (String, String) {
+        let all: Vec<String> = minted::ALL
+            .iter()
+            .flat_map(|key| minted::PARTS.map(|part| format!("{}.{part}", key.name)))
+            .collect();
+        self.searches.set(self.searches.get() + 1);
+        let near = match self.searches.get() {
+            ..=SEARCHES_MAX => nearest(part, all.iter().map(String::as_str)),
+            _ => None,
+        };
+        let help = match near {
+            Some(near) => format!("did you mean ${{minted.{near}}}?"),
+            None => {
+                let all: Vec<String> = all.iter().map(|one| format!("${{minted.{one}}}")).collect();
+                format!("there are {}", all.join(", "))
+            }
+        };
+        ("no key that an apply makes has this part".into(), help)
+    }
+
     /// The same for an output of another tenant that there is not; `rest` stands behind `tenants.`.
     fn no_tenant(&self, rest: &str) -> (String, String) {
         let Tables { tenants, outputs, .. } = self.tables;
@@ -336,7 +365,7 @@ impl Known<'_> {
 /// The source of values that a word is probably meant for, such as `ENV` or `environment`.
 fn source_meant(word: &str) -> Option<&'static str> {
     let lower = word.to_ascii_lowercase();
-    let sources = ["env", "file", "var", "cmd", "generated"];
+    let sources = ["env", "file", "var", "cmd", "generated", "minted"];
     sources.into_iter().find(|source| lower.starts_with(source)).or_else(|| nearest(&lower, sources))
 }
 

@@ -22,6 +22,7 @@ use crate::builtin;
 use crate::diag::{Diagnostic, Severity, codes};
 use crate::model::field::Type;
 use crate::model::manifest::Manifest;
+use crate::model::minted;
 use crate::model::scrub::Scrubber;
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Part, Template, Value};
@@ -122,6 +123,7 @@ enum Got {
     /// Text that contains outputs.
     Output(Template),
     Generated(String),
+    Minted(String),
     Unknown(String),
     Failed,
 }
@@ -235,7 +237,7 @@ impl Resolver<'_> {
             return Some(Value::Unknown(name));
         }
         let takes_text = matches!(ty, Type::Text { .. } | Type::Map { .. });
-        let late = got.iter().any(|one| matches!(one, Got::Generated(_) | Got::Output(_)));
+        let late = got.iter().any(|one| matches!(one, Got::Generated(_) | Got::Minted(_) | Got::Output(_)));
         if late && (!takes_text || connection::is_connection(leaf.section)) {
             self.bad(
                 names,
@@ -247,8 +249,11 @@ impl Resolver<'_> {
         if let [Got::Generated(name)] = got.as_slice() {
             return Some(Value::Generated(name.clone()));
         }
-        if got.iter().any(|one| matches!(one, Got::Generated(_))) {
-            self.bad(names, "a generated secret has to stand alone", "remove the text around it");
+        if let [Got::Minted(name)] = got.as_slice() {
+            return Some(Value::Minted(name.clone()));
+        }
+        if got.iter().any(|one| matches!(one, Got::Generated(_) | Got::Minted(_))) {
+            self.bad(names, "a generated or minted secret has to stand alone", "remove the text around it");
             return None;
         }
         if late {
@@ -272,7 +277,7 @@ impl Resolver<'_> {
                 }
                 Got::Text(text, _) => parts.push(Part::Text(text)),
                 Got::Output(template) => parts.extend(template.parts),
-                Got::Generated(_) | Got::Unknown(_) | Got::Failed => {}
+                Got::Generated(_) | Got::Minted(_) | Got::Unknown(_) | Got::Failed => {}
             }
         }
         Some(Value::Output(Template { parts, secret: leaf.secret }))
@@ -345,6 +350,11 @@ impl Resolver<'_> {
             Target::File(path) => self.file_reference(leaf, names, found, path),
             Target::Cmd(name) => self.cmd_reference(leaf, names, found, name),
             Target::Generated(name) => Got::Generated(name.clone()),
+            Target::Minted(part) => match minted::value(part, leaf.secret) {
+                Some(Value::Minted(name)) => Got::Minted(name),
+                Some(Value::Output(template)) => Got::Output(template),
+                _ => Got::Failed,
+            },
             Target::Name(name) => self.field_reference(name),
         }
     }
@@ -403,6 +413,7 @@ impl Resolver<'_> {
             }
             Some(Value::Output(template)) => Got::Output(template),
             Some(Value::Generated(name)) => Got::Generated(name),
+            Some(Value::Minted(name)) => Got::Minted(name),
             Some(Value::Unknown(name)) => Got::Unknown(name),
             Some(Value::Known(_) | Value::Stamp(_)) | None => Got::Failed,
         }

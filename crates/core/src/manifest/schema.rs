@@ -314,12 +314,15 @@ fn reference(tables: &Tables, is_text: bool) -> Json {
     ];
     if is_text {
         targets.push("(cmd|generated)\\.[A-Za-z0-9_-]+".to_owned());
+        targets.push("minted\\.(sender|feedback)\\.(sid|secret)".to_owned());
         targets.push(format!("file\\.{}", path("}")));
     }
     // Other letters; dollars before another letter; dollars and a brace, which are plain; a reference.
     let pieces = format!(r"[^$]|\$+[^${{]|\$\$+\{{|\$\{{({})\}}", targets.join("|"));
     let known = match is_text {
-        true => "${env.NAME}, ${file.PATH}, ${var.NAME}, ${cmd.NAME}, ${generated.NAME} or ${section.key}",
+        true => {
+            "${env.NAME}, ${file.PATH}, ${var.NAME}, ${cmd.NAME}, ${generated.NAME}, ${minted.NAME.PART} or ${section.key}"
+        }
         false => "${env.NAME}, ${var.NAME} or ${section.key}",
     };
     json!({

@@ -23,6 +23,8 @@ pub enum Api {
     Core,
     /// Twilio IAM v1, which manages keys.
     Iam,
+    /// Twilio Accounts v1, which has the auth tokens.
+    Accounts,
 }
 
 impl Api {
@@ -35,6 +37,7 @@ impl Api {
             Api::Upload => Some("serverless-upload.twilio.com"),
             Api::Core => Some("api.twilio.com"),
             Api::Iam => Some("iam.twilio.com"),
+            Api::Accounts => Some("accounts.twilio.com"),
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod last_run;
 pub mod ledger;
 pub mod login_path;
 pub mod manifest;
+pub mod minted;
 pub mod outcome;
 pub mod phone;
 pub mod place;

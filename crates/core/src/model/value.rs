@@ -25,6 +25,9 @@ pub enum Value {
     Output(Template),
     /// Desired: a secret that the apply generates, under the name after `generated.`.
     Generated(String),
+    /// Desired: the secret of a key that the apply makes at Twilio, under the name after `minted.`. Only the reply that
+    /// makes the key shows it.
+    Minted(String),
     /// Observed: a value that cannot be read back. Holds remote marks (such as a time of change) that differ after
     /// every write of the value.
     Stamp(Json),
@@ -58,6 +61,7 @@ impl Value {
             Value::Secret(_) => Json::String("(secret) set".into()),
             Value::Output(_) => Json::String("(known after apply)".into()),
             Value::Generated(_) => Json::String("(secret) generated".into()),
+            Value::Minted(_) => Json::String("(secret) minted".into()),
             Value::Stamp(_) => Json::String("(secret) set".into()),
             Value::Unknown(name) => Json::String(format!("(unknown: {name})")),
         }

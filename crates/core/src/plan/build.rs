@@ -7,8 +7,8 @@ use super::claims::brings_back;
 use super::compare::{self, Differences, Known, Sent};
 use super::deferred::{is_ahead, wait};
 use super::desired::declared;
-use super::{check, claims, deferred, digest, granted, others, rollback, stays, unfinished};
-use crate::kinds::{self, Diff, Kind, Leaving, Resource, Seen, Whose, handed_on};
+use super::{check, claims, deferred, digest, granted, minted, others, rollback, stays, unfinished};
+use crate::kinds::{self, Diff, Kind, Leaving, Resource, Seen, Until, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::address::Address;
 use crate::model::codes::{self, Code};
@@ -41,6 +41,8 @@ pub struct Basis<'a> {
     pub destroy: bool,
     /// Take back what the last run changed, whatever the manifest says.
     pub rollback: bool,
+    /// Values that are made anew, as the manifest refers to them: `minted.sender`, `generated.feedback`.
+    pub rotate: &'a BTreeSet<String>,
     /// Resources whose outputs other tenants of a fleet take, with the names of those tenants in words.
     pub handed_on: &'a BTreeMap<String, String>,
     pub allow_delete: bool,
@@ -74,7 +76,9 @@ pub fn build(basis: Basis<'_>) -> Plan {
     let accepts = Accepts::new(basis.manifest, basis.as_of_ms);
     let mut fates = BTreeMap::new();
     let nothing = Seen::default();
-    let known = Known::of(&wanted, basis.seen, basis.ledger, basis.prints);
+    let mut known = Known::of(&wanted, basis.seen, basis.ledger, basis.prints, basis.rotate);
+    let minted = minted::Lost::of(&basis, &wanted, &mut known);
+    findings.extend(minted::unkept(&basis, &wanted));
     if !basis.destroy {
         findings.extend(kinds::KINDS.iter().flat_map(|kind| kind.notices(basis.manifest, basis.as_of_ms)));
     }
@@ -102,6 +106,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
         let sent = Sent { entry, has_ledger, keeps, vouched: &vouched };
         let Differences { mut changes, unknown } =
             compare::differences(kind, &resolved, seen, sent, basis.prints);
+        minted.settle(want, &mut changes);
         unfinished::attribute(&mut changes, kind, (&want.address, entry, seen), basis.ledger);
         let Judged { mut changes, accepted, named } = accepts.judge(&want.address, seen, changes);
         fates.extend(named);
@@ -166,6 +171,7 @@ pub fn build(basis: Basis<'_>) -> Plan {
     let mut leaving = Leavers::default();
     removals(&basis, &wanted, &accepts, &LoginPath::from(&facts), &mut leaving);
     let mut deferred = std::mem::take(&mut leaving.deferred);
+    deferred.extend(deferred::left_behind(&basis, &steps));
     deferred.sort_by_key(|later| later.stage);
     facts.extend(leaving.facts);
     findings.extend(leaving.findings);
@@ -284,7 +290,7 @@ fn removals(
             // The date of a deferred removal still counts when `phone` has left the manifest, because somebody may be
             // in the middle of a login.
             Leaving::Removed if !deferred::has_phone(basis) && is_ahead(basis, entry) => {
-                Leaving::Deferred { wait_ms: 0 }
+                Leaving::Deferred { wait_ms: 0, until: Until::Delivered }
             }
             way => way,
         };
@@ -375,7 +381,9 @@ fn removals(
                 made.clear();
                 out.findings.push(find(codes::LEAVES_RECORD, why.into(), "nothing to do; the next apply takes its entry off the record", Level::Note));
             }
-            Leaving::Deferred { wait_ms } => wait(basis, entry, wait_ms, path, &mut made, address, out),
+            Leaving::Deferred { wait_ms, until } => {
+                wait(basis, entry, (wait_ms, until), path, &mut made, address, out);
+            }
         }
         for step in made.iter_mut().filter(|step| step.verb != Verb::Delete && step.op.values.is_some()) {
             step.reason = "as it was before this stack, by the record".into();
@@ -497,7 +505,7 @@ fn keep_what_is_needed(
     let mut round = 0;
     while let Some(Round { judges, counts }) = ROUNDS.get(round) {
         let mut after = path.clone();
-        let used = used_service(basis, steps);
+        let used = used_objects(basis, steps);
         steps.iter().filter(|step| counts(step)).for_each(|step| after.learn(&step.effects));
         let count = steps.len();
         steps.retain(|step| {
@@ -507,10 +515,9 @@ fn keep_what_is_needed(
             let kind = kinds::by_name(&step.kind).filter(|_| step.undoes());
             let stays = kind.and_then(|kind| kind.must_stay(step, path, &after));
             let stays = stays.or_else(|| unmet(step, path, &after));
-            // This concerns the service alone: what belongs to it stays by other checks while the code uses it.
-            let of_service = told_of(step).is_some();
-            let stays =
-                stays.or_else(|| used.clone().filter(|_| of_service).map(|why| (Level::Warning, why)));
+            // This concerns the object alone: what belongs to a service stays by other checks while the code uses it.
+            let used = used.get(&step.address).cloned().filter(|_| told_of(step).is_some());
+            let stays = stays.or_else(|| used.map(|why| (Level::Warning, why)));
             let Some((level, why)) = stays else { return true };
             let mut finding = Finding {
                 code: codes::STAYS,
@@ -534,28 +541,29 @@ fn told_of(step: &Step) -> Option<&'static dyn Kind> {
     kind.shared_since(&Seen::default()).map(|_| kind)
 }
 
-/// Who still uses the Verify service that a step removes; `None` if nobody does, or no step removes it.
-fn used_service(basis: &Basis<'_>, steps: &[Step]) -> Option<String> {
-    let kind = steps.iter().find_map(told_of)?;
-    let name = kind.name();
-    let recorded = basis.ledger.and_then(|ledger| ledger.resources.get(name)).map(|entry| &entry.ids);
-    let sid = basis
-        .seen
-        .get(name)
-        .map(|seen| &seen.ids)
-        .filter(|ids| ids.contains_key("sid"))
-        .or(recorded)?
-        .get("sid")?;
-    let made_at = basis.seen.get(name).and_then(|seen| kind.shared_since(seen)).unwrap_or_default();
-    claims::sender(
-        (sid, &made_at),
-        steps,
-        (basis.ledger, basis.prints),
-        basis.seen,
-        basis.others,
-        basis.rounds,
-    )
-    .or_else(|| others::may_use(basis.seen))
+/// Who still uses each object that a step removes and that senders are told of: the Verify service, and keys.
+fn used_objects(basis: &Basis<'_>, steps: &[Step]) -> BTreeMap<Address, String> {
+    let used = |step: &Step| {
+        let kind = told_of(step)?;
+        let address = &step.address;
+        let recorded = basis.ledger.and_then(|ledger| ledger.resources.get(address)).map(|entry| &entry.ids);
+        let seen = basis.seen.get(address);
+        let sid =
+            seen.map(|seen| &seen.ids).filter(|ids| ids.contains_key("sid")).or(recorded)?.get("sid")?;
+        let made_at = seen.and_then(|seen| kind.shared_since(seen)).unwrap_or_default();
+        let sender = claims::sender(
+            (sid, &made_at),
+            steps,
+            (basis.ledger, basis.prints),
+            basis.seen,
+            basis.others,
+            basis.rounds,
+        );
+        let is_service = address.as_str() == kind.name();
+        let sender = sender.or_else(|| others::may_use(basis.seen).filter(|_| is_service));
+        Some((address.clone(), sender?))
+    };
+    steps.iter().filter_map(used).collect()
 }
 
 /// The sender after a takeover was undone.

@@ -20,24 +20,31 @@ pub struct Known {
     pub ids: BTreeMap<Address, Ids>,
     /// Generated secrets whose value can be read back, keyed by name.
     pub generated: BTreeMap<String, Secret>,
+    /// Secrets of the keys that this run made, keyed by name. Nothing else knows them.
+    pub minted: BTreeMap<String, Secret>,
     /// Addresses of resources that could not be read, so that their outputs are unknown.
     pub unread: BTreeSet<Address>,
 }
 
 impl Known {
     /// The values that the observed state shows. A generated secret is read back from where it is used: the value that
-    /// matches the ledger's fingerprint, or without a record the first value found in order of `wanted`.
+    /// matches the ledger's fingerprint, or without a record the first value found in order of `wanted`. One that is to
+    /// be made anew (`rotate`) is not.
     pub fn of(
         wanted: &[Resource],
         seen: &BTreeMap<Address, Seen>,
         ledger: Option<&Ledger>,
         prints: &Prints,
+        rotate: &BTreeSet<String>,
     ) -> Known {
         let ids = seen.iter().map(|(address, seen)| (address.clone(), seen.ids.clone())).collect();
         let mut generated: BTreeMap<String, Secret> = BTreeMap::new();
         for want in wanted {
             for (field, value) in &want.desired {
                 let Value::Generated(name) = value else { continue };
+                if rotate.contains(&format!("generated.{name}")) {
+                    continue;
+                }
                 let Some(Value::Secret(there)) =
                     seen.get(&want.address).and_then(|seen| seen.attrs.get(field))
                 else {
@@ -57,7 +64,7 @@ impl Known {
             }
         }
         let unread = seen.iter().filter(|(_, seen)| seen.not_read).map(|(address, _)| address.clone());
-        Known { ids, generated, unread: unread.collect() }
+        Known { ids, generated, minted: BTreeMap::new(), unread: unread.collect() }
     }
 
     /// The desired attributes with outputs and generated secrets filled in, as far as they are known.
@@ -65,11 +72,18 @@ impl Known {
         desired.iter().map(|(key, value)| (key.clone(), self.value(value))).collect()
     }
 
-    fn value(&self, value: &Value) -> Value {
+    /// The value with what is known filled in.
+    pub fn value(&self, value: &Value) -> Value {
         let template = match value {
             Value::Generated(name) => {
                 return self
                     .generated
+                    .get(name)
+                    .map_or_else(|| value.clone(), |secret| Value::Secret(secret.clone()));
+            }
+            Value::Minted(name) => {
+                return self
+                    .minted
                     .get(name)
                     .map_or_else(|| value.clone(), |secret| Value::Secret(secret.clone()));
             }
@@ -242,7 +256,7 @@ fn cause(
     let local_same = match (last, desired) {
         (Last::Plain(was), Value::Known(wanted)) => *was == compact(wanted),
         (Last::Print { .. }, Value::Secret(wanted)) => prints.is_of(last, wanted),
-        (Last::Print { .. }, Value::Generated(_)) => true,
+        (Last::Print { .. }, Value::Generated(_) | Value::Minted(_)) => true,
         // An output that is not known yet belongs to a resource that was removed on the tenant.
         (Last::Print { .. } | Last::Plain(_), Value::Output(_)) => true,
         _ => false,
@@ -268,7 +282,9 @@ fn change(
     last: Option<&Last>,
     cause: Cause,
 ) -> FieldChange {
-    let hidden = |value: &Value| matches!(value, Value::Secret(_) | Value::Stamp(_) | Value::Generated(_));
+    let hidden = |value: &Value| {
+        matches!(value, Value::Secret(_) | Value::Stamp(_) | Value::Generated(_) | Value::Minted(_))
+    };
     let secret = desired.is_some_and(|value| hidden(value) || matches!(value, Value::Output(t) if t.secret))
         || observed.is_some_and(hidden);
     if secret {

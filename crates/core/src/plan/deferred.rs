@@ -3,17 +3,39 @@
 use serde_json::Value as Json;
 
 use super::build::{Basis, Leavers};
+use crate::kinds::{self, Leaving, Until};
 use crate::model::address::Address;
 use crate::model::codes;
 use crate::model::ledger::{Entry, NOT_BEFORE};
 use crate::model::login_path::LoginPath;
-use crate::model::plan::{Deferred, Finding, Level, Step};
+use crate::model::plan::{Deferred, Finding, Level, Stage, Step};
+
+/// What the removal of a key waits for, in words.
+const UNUSED: &str = "nothing on record uses it";
+
+/// The removals of what the steps leave behind, as they are before these steps.
+pub(super) fn left_behind(basis: &Basis<'_>, steps: &[Step]) -> Vec<Deferred> {
+    let of = |step: &Step| {
+        let kind = kinds::by_name(&step.kind)?;
+        let Leaving::Deferred { wait_ms, .. } = kind.leaving(basis.manifest) else { return None };
+        let removal = move |(address, entry): (Address, Entry)| Deferred {
+            address,
+            stage: Stage::RemoveFoundation,
+            what: format!("delete {}, the former one", entry.ids.get("sid").map_or("it", String::as_str)),
+            needs: UNUSED.into(),
+            wait_ms,
+            not_before: None,
+        };
+        Some(kind.left_behind(step).into_iter().map(removal))
+    };
+    steps.iter().filter_map(of).flatten().collect()
+}
 
 /// Defers the removal until it is due and the new way delivers.
 pub(super) fn wait(
     basis: &Basis<'_>,
     entry: &Entry,
-    wait_ms: u64,
+    (wait_ms, until): (u64, Until),
     path: &LoginPath,
     made: &mut Vec<Step>,
     address: &Address,
@@ -23,7 +45,7 @@ pub(super) fn wait(
     let not_before = entry.notes.get(NOT_BEFORE).and_then(Json::as_str).map(str::to_owned);
     let due = not_before.as_deref().and_then(unix_ms).is_some_and(|at| at <= basis.as_of_ms);
     let delivers = "messages are delivered by the tenant's phone provider";
-    if due && path.delivers_unified() {
+    if due && (until == Until::Unused || path.delivers_unified()) {
         made.iter_mut().for_each(|step| step.op.retires = true);
         return;
     }
@@ -42,7 +64,12 @@ pub(super) fn wait(
         address: address.to_owned(),
         stage: step.stage,
         what: step.what.clone(),
-        needs: if has_phone(basis) { delivers } else { "--allow-delete is given" }.into(),
+        needs: match until {
+            Until::Unused => UNUSED,
+            Until::Delivered if has_phone(basis) => delivers,
+            Until::Delivered => "--allow-delete is given",
+        }
+        .into(),
         wait_ms,
         not_before: readable,
     });

@@ -13,6 +13,7 @@ pub mod explain;
 mod granted;
 pub mod handed;
 mod made_up;
+pub mod minted;
 mod others;
 pub mod rehearsal;
 pub mod render;

@@ -261,6 +261,7 @@ impl Mask {
         let known = |(field, value)| {
             let value = match value {
                 Value::Generated(ref name) => Some(format!("<generated.{name}>")),
+                Value::Minted(ref name) => Some(format!("<minted.{name}.secret>")),
                 Value::Output(Template { ref parts, secret: true }) => Some(parts.iter().map(part).collect()),
                 Value::Unknown(ref name) => Some(format!("<unknown: {name}>")),
                 _ => None,

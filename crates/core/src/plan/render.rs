@@ -341,6 +341,9 @@ fn deferred(out: &mut String, plan: &Plan, paint: Paint) {
 pub fn when(later: &Deferred) -> String {
     match &later.not_before {
         Some(at) => format!("not before {at}"),
+        None if later.wait_ms < 3_600_000 => {
+            format!("not before {} min after this is applied", later.wait_ms / 60_000)
+        }
         None => format!("not before {} h after this is applied", later.wait_ms / 3_600_000),
     }
 }

@@ -19,6 +19,7 @@ use crate::model::facts::Facts;
 use crate::model::last_run::{Before, Changed, Former, How, Kept, LastRun};
 use crate::model::ledger::{Entry, Last, Ownership, compact};
 use crate::model::login_path::LoginPath;
+use crate::model::minted;
 use crate::model::plan::{
     Cause, Digest, FieldChange, Finding, Level, PLAN_FORMAT, Plan, ResourcePlan, Step, Verb,
 };
@@ -33,7 +34,7 @@ pub(super) fn build(basis: &Basis<'_>) -> Plan {
     let refused = refusal(basis, last);
     let mut parts = BTreeMap::new();
     if let Some(last) = last.filter(|_| refused.is_none()) {
-        let known = Known::of(&wanted, basis.seen, basis.ledger, basis.prints);
+        let known = Known::of(&wanted, basis.seen, basis.ledger, basis.prints, basis.rotate);
         for (address, changed) in &last.changed {
             let want = wanted.iter().find(|want| want.address == *address);
             let desired = want.map(|want| known.fill(&want.desired)).unwrap_or_default();
@@ -276,7 +277,14 @@ fn part(basis: &Basis<'_>, (address, changed): (&Address, &Changed), desired: &A
     };
     let is_recorded = |field: &str| {
         let last = recorded.and_then(|entry| entry.fields.get(field));
-        matches!((last, desired.get(field)), (Some(last), Some(Value::Secret(secret))) if basis.prints.is_of(last, secret))
+        let sid = |name: &str| basis.seen.get(&minted::address(name))?.ids.get("sid");
+        match (last, desired.get(field)) {
+            (Some(last), Some(Value::Secret(secret))) => basis.prints.is_of(last, secret),
+            (Some(last), Some(Value::Minted(name))) => {
+                sid(name).is_some_and(|sid| super::minted::is_of(last, sid, basis.prints))
+            }
+            _ => false,
+        }
     };
     let WayBack { steps, stays, notes } = kind.back(&Back {
         address,

@@ -15,8 +15,8 @@ use crate::model::last_run::{Changed, How};
 use crate::model::ledger::{Applied, Entry, Last, Lost, NOT_BEFORE, Ownership, Watch, compact};
 use crate::model::plan::{Accepted, Step};
 use crate::model::value::Value;
-use crate::plan::compare;
 use crate::plan::watched::is_watched;
+use crate::plan::{compare, minted};
 use crate::port::LOOKS_MS;
 use crate::store::Found;
 use crate::{intent, last_run, watch};
@@ -145,6 +145,7 @@ impl Work<'_> {
         match (self.session.destroy, self.session.rollback) {
             (true, _) => "destroy",
             (_, true) => "rollback",
+            _ if !self.session.rotate.is_empty() => "rotate",
             _ => "apply",
         }
     }
@@ -285,6 +286,16 @@ impl Work<'_> {
             let vouched = |mark: &Json| kind.is_some_and(|kind| kind.vouches(&self.session.manifest, mark));
             let mut fields =
                 compare::remember(&desired, seen, wrote, &same, before, &self.observation.prints, &vouched);
+            let sent = (wrote, &same as &dyn Fn(&str) -> bool);
+            minted::remember(
+                (address, wanted),
+                seen,
+                &known,
+                sent,
+                before,
+                &self.observation.prints,
+                &mut fields,
+            );
             // A field that left the manifest stays as it is, and destroy still puts its former value back, unless an
             // unfinished destroy has done so already.
             let is_back = |field, old: &Json| seen.attrs.get(field).and_then(Value::known) == Some(old);
@@ -329,6 +340,7 @@ impl Work<'_> {
             };
             self.ledger.resources.insert(address.clone(), entry);
         }
+        self.ledger.resources.extend(self.left.clone());
         // A resource that is to go and still exists is recorded as this run left it.
         let leaves = |address: &Address| !self.wanted.iter().any(|want| want.address == *address);
         for address in self.touched.iter().filter(|address| leaves(address)) {

@@ -7,7 +7,7 @@ use super::super::clock::{iso_seconds, rfc2822};
 use super::super::wire::{Outcome, Reply};
 use super::super::world::{ApiKey, KeyKind};
 use super::form::Form;
-use super::{CORE, Call, IAM, Route, invalid, is_sid, missing};
+use super::{CORE, Call, IAM, Route, invalid, is_sid, missing, refusal};
 
 const fn iam(
     method: Method,
@@ -97,6 +97,10 @@ fn create(call: &mut Call) -> Outcome {
         (false, None) => Vec::new(),
     };
     let (account_sid, now_ms) = (call.account_sid.clone(), call.now_ms);
+    let is_live = |key: &&ApiKey| !key.deleted && key.account_sid == account_sid;
+    if call.world.keys.values().filter(is_live).count() >= call.options.key_limit {
+        return Err(refusal(400, 70151, "The account has as many API keys as it may have"));
+    }
     let ids = &mut call.world.ids;
     let (sid, secret) = (ids.sid("SK"), ids.word(32));
     let key = ApiKey {

@@ -7,6 +7,7 @@ mod functions;
 mod keys;
 mod limits;
 mod serverless;
+mod tokens;
 mod verifications;
 mod verify;
 
@@ -28,8 +29,9 @@ const SERVERLESS: &str = "serverless.twilio.com";
 const UPLOAD: &str = "serverless-upload.twilio.com";
 const CORE: &str = "api.twilio.com";
 const IAM: &str = "iam.twilio.com";
+const ACCOUNTS: &str = "accounts.twilio.com";
 /// The simulated hosts.
-pub(super) const HOSTS: [&str; 5] = [VERIFY, SERVERLESS, UPLOAD, CORE, IAM];
+pub(super) const HOSTS: [&str; 6] = [VERIFY, SERVERLESS, UPLOAD, CORE, IAM, ACCOUNTS];
 
 /// One operation.
 pub(super) struct Route {
@@ -114,8 +116,14 @@ impl Call<'_> {
     }
 }
 
-const TABLES: &[&[Route]] =
-    &[verify::ROUTES, limits::ROUTES, verifications::ROUTES, serverless::ROUTES, keys::ROUTES];
+const TABLES: &[&[Route]] = &[
+    verify::ROUTES,
+    limits::ROUTES,
+    verifications::ROUTES,
+    serverless::ROUTES,
+    keys::ROUTES,
+    tokens::ROUTES,
+];
 
 pub(super) fn is_host(host: &str) -> bool {
     HOSTS.contains(&host)
@@ -279,7 +287,8 @@ fn authenticate(world: &mut World, options: &Options, request: &ApiRequest) -> R
         world.accounts.insert(account_sid.clone(), Account::fresh(&account_sid));
     }
     let account = world.accounts.get(&account_sid).ok_or_else(unauthenticated)?;
-    if key.is_none() && account.auth_token.as_deref().is_some_and(|token| token != password) {
+    let is_second = account.secondary_auth_token.as_deref() == Some(password);
+    if key.is_none() && !is_second && account.auth_token.as_deref().is_some_and(|token| token != password) {
         return Err(unauthenticated());
     }
     match account.status.as_str() {
@@ -302,7 +311,7 @@ fn permit(options: &Options, caller: &Caller, route: &Route) -> Result<(), Reply
         Some(key) => match key.kind {
             KeyKind::Main => Ok(()),
             // A standard key may do everything except read accounts and manage keys.
-            KeyKind::Standard if route.host == CORE || route.host == IAM => Err(unauthenticated()),
+            KeyKind::Standard if [CORE, IAM, ACCOUNTS].contains(&route.host) => Err(unauthenticated()),
             KeyKind::Standard => Ok(()),
             KeyKind::Restricted => {
                 let wanted = route.permission;

@@ -15,6 +15,9 @@ pub struct Account {
     pub friendly_name: String,
     /// `None`: any non-empty password is accepted.
     pub auth_token: Option<String>,
+    /// A second token, valid beside the first one until it is promoted or deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secondary_auth_token: Option<String>,
     /// `active`, `suspended` or `closed`.
     pub status: String,
     /// Equal to `sid` for a main account.
@@ -85,6 +88,7 @@ impl Account {
             sid: sid.to_owned(),
             friendly_name: "Twin account".into(),
             auth_token: None,
+            secondary_auth_token: None,
             status: "active".into(),
             owner_account_sid: sid.to_owned(),
             trial: false,

@@ -17,6 +17,7 @@ use crate::kinds::{Run, Task, is_sid, text};
 use crate::model::call::{Credentials, Failed};
 use crate::model::codes;
 use crate::model::manifest::Manifest;
+use crate::model::minted;
 use crate::model::plan::{Finding, Level};
 use crate::model::secret::{Origin, Secret};
 use crate::model::text::line;
@@ -248,6 +249,16 @@ pub async fn tried_variables(attrs: &Attrs, manifest: &Manifest, reader: &Reader
 }
 
 async fn tried(attrs: &Attrs, place: Place, manifest: &Manifest, reader: &Reader) -> Result<(), Failed> {
+    let lost = |(field, value): (&String, &Value)| match value {
+        Value::Minted(name) if field.starts_with(place.prefix) => Some(name.clone()),
+        _ => None,
+    };
+    if let Some(name) = attrs.iter().find_map(lost) {
+        return Err(Failed::NotDone(format!(
+            "nobody has the secret of the key {name}, because the reply that showed it was lost; nothing was written: apply \
+             again, which makes a new key and removes this one later"
+        )));
+    }
     let mut all = credentials_in(attrs, place);
     all.retain(|one| !is_own(&one.credentials, manifest));
     all_taken(all, "nothing was written", reader).await
@@ -514,6 +525,10 @@ pub fn untried(manifest: &Manifest) -> Vec<Finding> {
             .filter(|(_, value)| matches!(value, Value::Unknown(_)))
             .filter_map(|(key, _)| key.strip_prefix(prefix))
             .collect();
+        let is_minted = attrs.values().any(|value| minted::part_of(value).is_some());
+        if is_minted && unknown.is_empty() {
+            continue;
+        }
         if !unknown.is_empty() {
             findings.push(note(
                 address,

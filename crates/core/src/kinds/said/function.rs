@@ -37,16 +37,21 @@ pub fn unique_name(manifest: &Manifest) -> String {
     if let Some(name) = manifest.text(SECTION_PATH, "unique_name") {
         return name.to_owned();
     }
+    let hash = stack_hash(manifest);
+    let clean = |ch: char| if ch.is_ascii_alphanumeric() { ch.to_ascii_lowercase() } else { '-' };
+    // With 25 characters of the stack, the whole name has at most 50.
+    let stack: String = manifest.stack.chars().take(25).map(clean).collect();
+    format!("lockstep-feedback-{stack}-{hash}")
+}
+
+/// Six digits for one stack on one tenant, for names that several stacks of an account must not share.
+pub fn stack_hash(manifest: &Manifest) -> String {
     let domain = manifest
         .text("auth0", "domain")
         .or_else(|| manifest.secret("auth0", "domain").map(Secret::expose))
         .unwrap_or_default();
     let whole = format!("{}\n{}", domain.to_ascii_lowercase(), manifest.stack);
-    let hash = hex(&digest::digest(&digest::SHA256, whole.as_bytes()).as_ref()[..3]);
-    let clean = |ch: char| if ch.is_ascii_alphanumeric() { ch.to_ascii_lowercase() } else { '-' };
-    // With 25 characters of the stack, the whole name has at most 50.
-    let stack: String = manifest.stack.chars().take(25).map(clean).collect();
-    format!("lockstep-feedback-{stack}-{hash}")
+    hex(&digest::digest(&digest::SHA256, whole.as_bytes()).as_ref()[..3])
 }
 
 /// Unique name of the environment.

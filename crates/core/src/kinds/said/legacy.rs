@@ -1,6 +1,6 @@
 //! The legacy phone set-up in the manifest, and how a stack leaves it.
 
-use crate::kinds::Leaving;
+use crate::kinds::{Leaving, Until};
 use crate::model::manifest::Manifest;
 
 /// How long the legacy Action and its binding stay after a migration, in ms. Logins that have begun end within minutes.
@@ -16,7 +16,7 @@ pub fn is_legacy(manifest: &Manifest) -> bool {
 /// place, the removal is deferred; otherwise it is removed like everything else.
 pub fn retires(manifest: &Manifest) -> Leaving {
     match manifest.text("phone", "delivery") {
-        Some("unified") => Leaving::Deferred { wait_ms: RETIRE_AFTER_MS },
+        Some("unified") => Leaving::Deferred { wait_ms: RETIRE_AFTER_MS, until: Until::Delivered },
         _ => Leaving::Removed,
     }
 }

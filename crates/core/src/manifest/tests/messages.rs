@@ -193,7 +193,7 @@ fn what_is_said_about_wrong_manifests() {
             with("verify_service:\n  friendly_name: \"\\u00e4 ${ env.P } ${env:P}\"\n"),
             &[
                 "12:26: error[LS0201]: a reference that cannot be read: white space inside the braces (help: write it without blanks: ${env.NAME})",
-                "12:37: error[LS0201]: a reference that cannot be read: not a reference (help: write ${env.NAME}, ${file.PATH}, ${var.NAME}, ${cmd.NAME}, ${generated.NAME} or ${section.key})",
+                "12:37: error[LS0201]: a reference that cannot be read: not a reference (help: write ${env.NAME}, ${file.PATH}, ${var.NAME}, ${cmd.NAME}, ${generated.NAME}, ${minted.NAME.PART} or ${section.key})",
             ],
         ),
         (
