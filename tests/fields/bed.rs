@@ -128,6 +128,12 @@ action:
     display_name: Send the code
     position: last
 feedback:
+  action:
+    name: Acme login feedback
+    code: builtin:login-feedback
+    runtime: node22
+    api_key: ${env.TWILIO_FEEDBACK_KEY}
+    api_secret: ${env.TWILIO_FEEDBACK_SECRET}
   function:
     code: builtin:verify-feedback
     api_key: ${env.TWILIO_FEEDBACK_KEY}
@@ -542,6 +548,11 @@ pub fn action(twin: &mut Twin) -> &mut Action {
 /// The Action on the trigger for rules.
 pub fn rules_action(twin: &mut Twin) -> &mut Action {
     our_action(twin, "post-login", "exports.onExecutePostLogin")
+}
+
+/// The Action that gives feedback.
+pub fn feedback_action(twin: &mut Twin) -> &mut Action {
+    our_action(twin, "post-login", "async function approve")
 }
 
 /// The first Action on a trigger whose code contains a text.
