@@ -241,6 +241,14 @@ cases.push([
   },
 ]);
 cases.push([
+  'feedback by an Action alone: the clock of the world may be ahead',
+  manifests.reported,
+  async (person) => {
+    await both['an expired code is refused, and a new one taken'](person);
+    await person.page.waitForFunction(() => !document.querySelector('#verifications').textContent.includes('pending'));
+  },
+]);
+cases.push([
   'feedback by an Action alone: a code by a call is reported, too',
   manifests.reported,
   async (person) => {

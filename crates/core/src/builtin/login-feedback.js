@@ -41,16 +41,16 @@ function numbersIn(value) {
   return [snake, camel, name, identifier].map(e164).filter(Boolean);
 }
 
+// A time that cannot be read, or that another clock is ahead with, speaks for this login.
 function isFresh(method) {
-  const at = Date.parse(method.timestamp);
-  return Number.isNaN(at) || Math.abs(Date.now() - at) <= FRESH_MS;
+  return !(Date.now() - Date.parse(method.timestamp) > FRESH_MS);
 }
 
 // What was proven in this login by a code on a phone: a second factor, or a passwordless login.
 function proofs(event) {
   const factors = event.user?.enrolledFactors;
-  // Older entries do not say which factor it was.
-  const hasPhone = !Array.isArray(factors) || list(factors).some((factor) => factor.type === 'phone');
+  // Some entries do not say which factor it was, and the list may lack a factor that was enrolled just now.
+  const hasPhone = !Array.isArray(factors) || !factors.length || list(factors).some((factor) => factor.type === 'phone');
   const isPhone = (method) => (method.type === undefined ? hasPhone : method.type === 'phone');
   return list(event.authentication?.methods).filter(
     (method) => isFresh(method) && (method.name === 'sms' || (method.name === 'mfa' && isPhone(method))),
