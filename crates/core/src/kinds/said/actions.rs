@@ -30,6 +30,9 @@ pub enum Company {
     Any,
 }
 
+/// Makes a fact of the names of rate limits; `None`: they are not known.
+pub type OfLimits = fn(Option<Vec<String>>) -> Fact;
+
 /// An Action that a stack can have, as far as it is known without the tenant.
 pub struct Spec {
     /// The name of the Action's kind, which is also the address of its resource.
@@ -58,7 +61,7 @@ pub struct Spec {
     /// Makes a fact of the state of the binding.
     pub bound: fn(Binding) -> Fact,
     /// Makes a fact of the rate limits that the Action's code passes. `None`: it passes none.
-    pub limits: Option<fn(Option<Vec<String>>) -> Fact>,
+    pub limits: Option<OfLimits>,
     /// The fact that follows from the text of deployed code.
     pub fact_of_code: fn(&str) -> Fact,
     /// Makes the fact whether the Action has the SID of a Verify service. `None`: the Action sends nothing.
