@@ -14,8 +14,8 @@ use lockstep::shell::code::{Call, Options, Runner, Source};
 use serde_json::json;
 
 /// Tells the most memory of the process, in kilobytes, and its CPU time, in milliseconds, after each send.
-const TELLS: &str = "\nconst send = exports.onExecuteCustomPhoneProvider;\nexports.onExecuteCustomPhoneProvider = async \
-                     (event, api) => {\n  await send(event, api);\n  const { maxRSS, userCPUTime, systemCPUTime } = \
+const TELLS: &str = "\nconst measured = exports.onExecuteCustomPhoneProvider;\nexports.onExecuteCustomPhoneProvider = async \
+                     (event, api) => {\n  await measured(event, api);\n  const { maxRSS, userCPUTime, systemCPUTime } = \
                      process.resourceUsage();\n  console.log(maxRSS, Math.round((userCPUTime + systemCPUTime) / 1000));\n};\n";
 
 fn main() -> Result<()> {
