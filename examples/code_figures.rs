@@ -1,4 +1,4 @@
-//! How long the built-in Action takes in Node.js, and how much memory: with Twilio's helper and by `fetch`.
+//! How long the built-in Action takes in Node.js, how much CPU and how much memory: with Twilio's helper and by `fetch`.
 //!
 //! ```sh
 //! lockstep twin --port 8181 --tls --ca-out ca.pem --build 1ms &
@@ -13,9 +13,10 @@ use lockstep::model::secret::{Origin, Secret};
 use lockstep::shell::code::{Call, Options, Runner, Source};
 use serde_json::json;
 
-/// Tells the most memory of the process, in kilobytes, after each send.
-const TELLS: &str = "\nconst send = exports.onExecuteCustomPhoneProvider;\nexports.onExecuteCustomPhoneProvider = async \
-                     (event, api) => {\n  await send(event, api);\n  console.log(process.resourceUsage().maxRSS);\n};\n";
+/// Tells the most memory of the process, in kilobytes, and its CPU time, in milliseconds, after each send.
+const TELLS: &str = "\nconst measured = exports.onExecuteCustomPhoneProvider;\nexports.onExecuteCustomPhoneProvider = async \
+                     (event, api) => {\n  await measured(event, api);\n  const { maxRSS, userCPUTime, systemCPUTime } = \
+                     process.resourceUsage();\n  console.log(maxRSS, Math.round((userCPUTime + systemCPUTime) / 1000));\n};\n";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -28,30 +29,34 @@ fn main() -> Result<()> {
         for (name, dependencies) in
             [("twilio-verify", vec![("twilio".to_owned(), "6.2.0".to_owned())]), ("twilio-verify-fetch", vec![])]
         {
-            let (mut cold, mut warm, mut memory) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut cold, mut warm, mut memory, mut cpu) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
             // The first one installs the packages and is not counted.
             for number in 0..=count {
                 let code = builtin::source(name).context("it ships")?.to_owned() + TELLS;
                 let source = Source { version: number.to_string(), code, dependencies: dependencies.clone() };
-                for times in [&mut cold, &mut warm] {
+                for (is_cold, times) in [(true, &mut cold), (false, &mut warm)] {
                     let ran = runner.run(&source, call()).await;
                     ran.outcome?;
                     ensure!(ran.commands.is_empty(), "Twilio refused: {:?}", ran.commands);
                     if number > 0 {
                         times.push(ran.ms);
-                        memory.push(ran.console.trim().parse::<u64>().context("its memory")? / 1024);
+                        let (most, took) = ran.console.trim().split_once(' ').context("memory and CPU time")?;
+                        memory.push(most.parse::<u64>().context("its memory")? / 1024);
+                        if is_cold {
+                            cpu.push(took.parse::<u64>().context("its CPU time")?);
+                        }
                     }
                 }
             }
-            let [(cold_half, cold_most), (warm_half, warm_most), (_, _)] =
-                [&mut cold, &mut warm, &mut memory].map(|all| {
+            let [(cold_half, cold_most), (warm_half, warm_most), (cpu_half, cpu_most), (_, _)] =
+                [&mut cold, &mut warm, &mut cpu, &mut memory].map(|all| {
                     all.sort_unstable();
                     (all[all.len() / 2], all[all.len() * 95 / 100])
                 });
             let peak = memory.last().context("at least one")?;
             println!(
-                "{name}: {count} cold calls: median {cold_half} ms, p95 {cold_most} ms; {count} warm: median {warm_half} ms, \
-                 p95 {warm_most} ms; peak memory {peak} MB"
+                "{name}: {count} cold calls: median {cold_half} ms, p95 {cold_most} ms, CPU median {cpu_half} ms, p95 \
+                 {cpu_most} ms; {count} warm: median {warm_half} ms, p95 {warm_most} ms; peak memory {peak} MB"
             );
         }
         runner.end().await;

@@ -327,6 +327,39 @@ fn a_trial_account_is_told() {
     expect(&mut stack, codes::TRIAL_ACCOUNT, Level::Warning, "is a trial account");
 }
 
+/// Feedback by a post-login Action needs no stream, and is judged by what Verify has completed, like that of a stream.
+#[test]
+fn feedback_by_an_action_alone_is_a_way_of_its_own() {
+    let core = core_manifest();
+    let (start, rest) = core.split_once("\nfeedback:\n").expect("a section");
+    let (_, rest) = rest.split_once("\n\n").expect("what follows");
+    let rules = "mfa:\n  post_login:\n    rules:\n      admins: { roles: [Admin], factors: [phone] }\n";
+    let reports = "feedback:\n  action: { api_key: \"${env.TWILIO_FEEDBACK_KEY}\", api_secret: \"${env.TWILIO_FEEDBACK_SECRET}\" }\n";
+    let rest = rest.replace("policy: always", "policy: never").replace("mfa:\n", rules);
+    let mut stack = Stack::new(options(), format!("{start}\n\n{rest}\n{reports}"));
+    stack.lease_ttl_ms = lockstep::engine::lease::TTL_MS;
+    key(&stack, SENDER, "restricted", &["/twilio/verify/verification/create"]);
+    key(&stack, FEEDBACK, "restricted", &["/twilio/verify/verification/update"]);
+    stack.applied();
+    sends(&stack, 20, 0);
+    expect(&mut stack, codes::CONVERSION_UNKNOWN, Level::Note, "the Action of feedback.action is younger");
+    stack.in_process.advance_ms(DAY_MS + 60_000);
+    sends(&stack, 20, 0);
+    expect(&mut stack, codes::NONE_CONVERTED, Level::Blocker, "Verify hears of no login");
+    let checkup = examined(&mut stack);
+    let found = of(&checkup, codes::NONE_CONVERTED).expect("told");
+    assert_eq!(found.address, "feedback_action");
+    assert!(found.help.contains("feedback.action") && found.help.contains("mfa.post_login"), "{found:?}");
+    assert!(checkup.running.iter().any(|runs| runs.address == "feedback_action"), "{:?}", checkup.running);
+    assert!(checkup.stream.is_none() && checkup.feedback.is_none(), "no stream is asked for");
+    sends(&stack, 20, 12);
+    gone(&mut stack, codes::NONE_CONVERTED);
+    gone(&mut stack, codes::FEW_CONVERTED);
+    // Its key is tried like those of the others.
+    change(&stack, |file| file["world"]["keys"][FEEDBACK]["deleted"] = json!(true));
+    expect(&mut stack, codes::CREDENTIALS_DEAD, Level::Blocker, "feedback.action");
+}
+
 #[test]
 fn dead_credentials_are_one_error_each_and_the_rest_is_read() {
     let mut stack = old();

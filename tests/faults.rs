@@ -11,6 +11,7 @@ pub mod function;
 mod kills;
 pub mod ledgers;
 pub mod limits;
+pub mod login_feedback;
 pub mod migration;
 mod minted;
 mod pace;

@@ -226,6 +226,12 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "Feedback reaches Verify while it sends",
+            json!({ "factor.sms": true, "feedback": "paused", "feedback.action": "deployed", "feedback.bound": true }),
+            json!({ "feedback.bound": false }),
+            false,
+        ),
+        case(
+            "Feedback reaches Verify while it sends",
             json!({ "provider": "twilio", "provider.methods": ["text"], "action": "deployed", "feedback": "absent" }),
             json!({ "provider": "custom" }),
             false,

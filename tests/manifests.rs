@@ -144,6 +144,7 @@ const NOT_IN_COMPLETE: &[(&str, &str)] = &[
     ("feedback.log_stream.start_from", "has to lie within the tenant's log retention; shown as a comment"),
     ("log_streams.http.*.start_from", "as of the feedback stream"),
     ("action.binding.beside", "of the legacy set-up only"),
+    ("feedback.action.secrets_as_of", "as of the other Action"),
     ("action.secrets_as_of", "about an Action that was there before; shown as a comment"),
     ("attest.geo_permissions.policy", "in words instead of countries"),
     ("attest.remind", "silences what the entries tell"),

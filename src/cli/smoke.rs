@@ -12,6 +12,7 @@ use super::sinks::{Audit, listen};
 use crate::diag::codes;
 use crate::engine::smoke::{Smoked, Wish, smoke};
 use crate::kinds::legacy;
+use crate::kinds::said::login_feedback;
 use crate::manifest::Missing;
 use crate::model::phone;
 use crate::model::plan::Purpose;
@@ -87,6 +88,7 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     ready.stack.session.purpose = Purpose::Show;
     let session = ready.stack.session.clone();
     let wait_ms = u64::try_from(args.wait.as_millis()).unwrap_or(u64::MAX);
+    let ways = login_feedback::ways(&session.manifest);
     let wish = Wish { to: args.to.clone(), voice: args.channel == Channel::Voice, wait_ms };
     let sent = ready
         .stack
@@ -95,6 +97,11 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     let Smoked { hops, arrived } = sent.map_err(|failed| unread(&ready, &failed))?;
     for (ms, what) in &hops {
         shell.say.out_line(format!("{:>6}.{} s  {what}", ms / 1000, ms % 1000 / 100));
+    }
+    if arrived {
+        let ways = if ways.is_empty() { "nothing in this manifest".to_owned() } else { ways.join(" and ") };
+        let what = "this code is of no login, so Verify gets no feedback for it; that of a login comes by";
+        shell.say.err_line(format!("{what} {ways}"));
     }
     ready.close()?;
     match arrived {

@@ -209,6 +209,11 @@ pub fn secret(world: &World, key: &[&str]) -> Option<String> {
         ["action", "secrets", name] => {
             tenant.actions.iter().find_map(|one| one.secret(name)).map(|one| one.value.clone())
         }
+        ["feedback", "action", key] => {
+            let name = if *key == "api_key" { "TWILIO_API_KEY" } else { "TWILIO_API_SECRET" };
+            let mut on_login = tenant.actions.iter().filter(|one| one.supports("post-login"));
+            on_login.find_map(|one| one.secret(name)).map(|one| one.value.clone())
+        }
         ["feedback", "function", "api_key"] => variable("TWILIO_API_KEY"),
         ["feedback", "function", "api_secret"] => variable("TWILIO_API_SECRET"),
         ["feedback", "function", "variables", name] => variable(name),

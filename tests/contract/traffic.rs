@@ -23,7 +23,7 @@ use serde_json::{Value as Json, json};
 
 use super::calls::{Contract, Tally};
 use crate::faults::bench::{Bench, changed_manifest};
-use crate::faults::{function, limits, migration, post_login, rollback, watch};
+use crate::faults::{function, limits, login_feedback, migration, post_login, rollback, watch};
 use crate::fields::bed::{Bed, FULL, applied_full, edit, lose_ledger, manifest, valid};
 use crate::fields::legacy::{LEGACY, legacy_rows};
 use crate::fields::rows::{Other, rows};
@@ -255,9 +255,10 @@ const FIELDS: [Courses; 9] = [
     ("fields/post_login", include_str!("../fields/post_login.rs"), rules::COURSES),
 ];
 
-const FAULTS: [Courses; 6] = [
+const FAULTS: [Courses; 7] = [
     ("faults/function", include_str!("../faults/function.rs"), function::COURSES),
     ("faults/limits", include_str!("../faults/limits.rs"), limits::COURSES),
+    ("faults/login_feedback", include_str!("../faults/login_feedback.rs"), login_feedback::COURSES),
     ("faults/migration", include_str!("../faults/migration.rs"), migration::COURSES),
     ("faults/post_login", include_str!("../faults/post_login.rs"), post_login::COURSES),
     ("faults/rollback", include_str!("../faults/rollback.rs"), rollback::COURSES),
@@ -311,6 +312,7 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("faults/migration", "the_proof_refuses_every_unsafe_swap", SILENT),
     ("faults/migration", "the_order_of_a_migration", SILENT),
     ("faults/watch", "a_watch_or_a_rollback_that_is_killed_is_finished_by_the_next_run", HEAVY),
+    ("faults/login_feedback", "a_killed_first_apply_and_a_killed_destroy_are_finished_by_the_next", HEAVY),
     ("faults/post_login", "a_killed_first_apply_is_finished_by_the_next", HEAVY),
     ("faults/post_login", "a_killed_destroy_is_finished_by_the_next", HEAVY),
     ("faults/post_login", "a_fault_at_every_request_around_the_rules", HEAVY),

@@ -128,6 +128,12 @@ action:
     display_name: Send the code
     position: last
 feedback:
+  action:
+    name: Acme login feedback
+    code: builtin:login-feedback
+    runtime: node22
+    api_key: ${env.TWILIO_FEEDBACK_KEY}
+    api_secret: ${env.TWILIO_FEEDBACK_SECRET}
   function:
     code: builtin:verify-feedback
     api_key: ${env.TWILIO_FEEDBACK_KEY}
@@ -553,7 +559,19 @@ pub fn action(twin: &mut Twin) -> &mut Action {
 
 /// The Action on the trigger for rules.
 pub fn rules_action(twin: &mut Twin) -> &mut Action {
-    our_action(twin, "post-login", "exports.onExecutePostLogin")
+    on_login(twin, |action| action.secret("TWILIO_VERIFY_SID").is_none())
+}
+
+/// The Action that gives feedback.
+pub fn feedback_action(twin: &mut Twin) -> &mut Action {
+    on_login(twin, |action| action.secret("TWILIO_VERIFY_SID").is_some())
+}
+
+fn on_login(twin: &mut Twin, fits: fn(&Action) -> bool) -> &mut Action {
+    let is_ours = |action: &&mut Action| {
+        action.supports("post-login") && action.code.contains("exports.onExecutePostLogin") && fits(action)
+    };
+    tenant(twin).actions.iter_mut().find(is_ours).expect("the Action is there")
 }
 
 /// The first Action on a trigger whose code contains a text.

@@ -278,7 +278,8 @@ fn a_policy_that_nobody_could_meet_is_not_put_back() {
 #[test]
 fn types_by_which_codes_may_not_come_are_not_put_back() {
     // In the legacy set-up the sender is not read. Every login asks, and the phone is the only factor.
-    let bed = Bed::new(valid(FULL, &[edit("mfa.post_login", Json::Null), edit("mfa.policy", Json::Null)]));
+    let without = ["mfa.post_login", "feedback.action", "mfa.policy"].map(|place| edit(place, Json::Null));
+    let bed = Bed::new(valid(FULL, &without));
     bed.with_twin(|twin| {
         policy_with(twin, "sms");
         tenant(twin).settings.insert("phone_consolidated_experience".into(), json!(false));
@@ -386,7 +387,7 @@ fn what_was_adopted_is_not_deleted() {
     assert_eq!(bed.with_twin(adopted), ids);
     let deletes: Vec<String> =
         bed.writes_since(mark).into_iter().filter(|line| line.starts_with("DELETE")).collect();
-    // Deleted are: the ledger's own Action, the Action for the rules, and the stream, templates and messaging
+    // Deleted are: the ledger's own Action, the Actions for the rules and the feedback, and the stream, templates and messaging
     // configuration that were not there before. Rate limits are deleted too, because the former version of the Action,
     // which runs again, passes none.
     let kinds = |part: &str| deletes.iter().filter(|line| line.contains(part)).count();
@@ -397,7 +398,7 @@ fn what_was_adopted_is_not_deleted() {
         "/MessagingConfigurations/",
         "/RateLimits/",
     ];
-    assert_eq!((parts.map(kinds), deletes.len()), ([2, 1, 5, 1, 2], 11), "{deletes:?}");
+    assert_eq!((parts.map(kinds), deletes.len()), ([3, 1, 5, 1, 2], 12), "{deletes:?}");
     assert_eq!(bed.with_twin(|twin| service(twin).rate_limits.len()), 0);
     assert!(bed.with_twin(|twin| ledger_id(twin)).is_none());
     assert!(bed.with_twin(lease_is_gone));

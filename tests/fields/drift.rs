@@ -43,6 +43,11 @@ const WITHOUT_ROW: &[(&str, &str, &str)] = &[
         "in_place",
         "a place differs only beside a foreign Action; see `post_login.rs`",
     ),
+    (
+        "feedback_action_binding",
+        "in_place",
+        "what stands behind the rules also stands in their place; see `faults/login_feedback.rs`",
+    ),
 ];
 
 pub(super) fn changes(plan: &Plan) -> Vec<(&str, &FieldChange)> {
@@ -490,13 +495,13 @@ fn changes_beyond_one_field_are_told_and_put_right() {
 fn what_was_deleted_is_made_again() {
     let base = applied_full();
     let cases: &[(&str, Change, usize)] = &[
-        // The new service has another SID, which the Action reads from a secret and the Function from a variable:
-        // create, draft, variable, deploy. What belonged to the service is made again too: two limits, three buckets, a
+        // The new service has another SID, which both Actions read from a secret and the Function from a variable:
+        // create, two drafts, variable, two deployments. What belonged to the service is made again too: two limits, three buckets, a
         // messaging configuration.
         (
             "verify_service",
             |twin, _| twin.world.account_mut(crate::support::ACCOUNT).verify_services.clear(),
-            10,
+            12,
         ),
         // Writes: service, environment, Function, upload, build, six variables, deploy.
         (

@@ -9,7 +9,11 @@ use super::legacy::LEGACY;
 
 /// Edits for the default filters and this value of `passwordless`.
 fn with(passwordless: Json) -> Edits {
-    vec![edit("feedback.log_stream.filters", Json::Null), edit("feedback.passwordless", passwordless)]
+    vec![
+        edit("feedback.action", Json::Null),
+        edit("feedback.log_stream.filters", Json::Null),
+        edit("feedback.passwordless", passwordless),
+    ]
 }
 
 fn note(plan: &Plan) -> &Finding {
@@ -41,7 +45,7 @@ fn switched_on_the_stream_carries_the_success_of_every_login_and_the_plan_says_s
 
 #[test]
 fn while_it_is_off_the_plan_says_what_passwordless_codes_lack() {
-    for edits in [with(Json::Null), with(json!(false)), vec![]] {
+    for edits in [with(Json::Null), with(json!(false)), vec![edit("feedback.action", Json::Null)]] {
         let plan = Bed::new(valid(FULL, &edits)).observe().plan;
         let text = &note(&plan).text;
         assert!(text.contains("passwordless logins get no feedback") && text.contains("the sixth"), "{text}");

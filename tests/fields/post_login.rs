@@ -176,7 +176,7 @@ fn an_action_that_was_there_keeps_its_place() {
     let danger = deploy.and_then(|step| step.danger.clone()).unwrap_or_default();
     assert!(danger.contains("admins"), "it is bound already, so its deployment counts: {danger}");
     assert_eq!(bed.applied().ended, Ended::Done);
-    assert_eq!(bound(&bed), ["Acme MFA", "Theirs"]);
+    assert_eq!(bound(&bed), ["Acme MFA", "Acme login feedback", "Theirs"]);
     assert!(bed.observe().plan.is_empty());
     bed.destroyed();
     assert_eq!(bound(&bed), ["Acme MFA", "Theirs"], "it was there before us");

@@ -14,6 +14,7 @@ use super::legacy::LEGACY;
 const SERVICES: &str = "POST /v2/Services";
 const ACTIONS: &str = "POST, PATCH /actions/actions";
 const RULE_ACTIONS: &str = "POST, PATCH /actions/actions (post-login)";
+const FEEDBACK_ACTIONS: &str = "POST, PATCH /actions/actions (post-login, feedback)";
 const BINDINGS: &str = "PATCH /actions/triggers/{id}/bindings";
 const RULE_BINDINGS: &str = "PATCH /actions/triggers/post-login/bindings";
 const FACTORS: &str = "PUT /guardian/factors/{name}";
@@ -72,6 +73,21 @@ const WRITABLE: &[(&str, &[&str])] = &[
     (
         RULE_ACTIONS,
         &["name", "supported_triggers", "code", "dependencies", "runtime", "secrets", "modules", "deploy"],
+    ),
+    (
+        FEEDBACK_ACTIONS,
+        &[
+            "name",
+            "supported_triggers",
+            "code",
+            "dependencies",
+            "runtime",
+            "value of TWILIO_API_KEY",
+            "value of TWILIO_API_SECRET",
+            "value of TWILIO_VERIFY_SID",
+            "modules",
+            "deploy",
+        ],
     ),
     (BINDINGS, &["ref", "display_name", "secrets"]),
     (RULE_BINDINGS, &["ref", "display_name", "secrets"]),
@@ -184,6 +200,10 @@ const EXCLUDED: &[(&str, &str, &str)] = &[
     (RULE_ACTIONS, "secrets", "empty on create, then never sent: asking for a factor needs none"),
     (RULE_ACTIONS, "modules", "early access; the Action needs none, and an omitted list is kept"),
     (RULE_ACTIONS, "deploy", "the build is asynchronous, so deploying is a step of its own"),
+    (FEEDBACK_ACTIONS, "supported_triggers", "fixed: it is for post-login"),
+    (FEEDBACK_ACTIONS, "dependencies", "always empty: it needs no package"),
+    (FEEDBACK_ACTIONS, "modules", "early access; the Action needs none, and an omitted list is kept"),
+    (FEEDBACK_ACTIONS, "deploy", "the build is asynchronous, so deploying is a step of its own"),
     (RULE_BINDINGS, "secrets", "in the schema only; the Action needs none"),
     (BINDINGS, "secrets", "in the schema only; the Action has its own secrets"),
     (PROVIDERS, "configuration.sid", "of a twilio provider; on ours it is reported as leftover and removed"),
@@ -235,6 +255,7 @@ const NOT_SENT: &[(&str, &str)] = &[
     ),
     ("phone.delivery", "chooses the kinds; unified sets phone_consolidated_experience"),
     ("action.unmanaged_secrets", "says what to do with names that only the tenant has"),
+    ("feedback.action.secrets_as_of", "as of the other Action"),
     ("action.secrets_as_of", "says from when the secrets of an Action are those of the manifest"),
     ("action.binding.beside", "whom the list may hold besides"),
     ("action.binding.position", "the order of the list"),
@@ -267,6 +288,7 @@ const NO_API: &str = "what only the Console shows, attested";
 const GENERATED: &[(&str, &str, &str, &str)] = &[
     (BINDINGS, "ref", "trigger_binding", "in_place"),
     (RULE_BINDINGS, "ref", "mfa_post_login_binding", "in_place"),
+    (FEEDBACK_ACTIONS, "value of TWILIO_VERIFY_SID", "feedback_action", "secrets.TWILIO_VERIFY_SID"),
     (SETTINGS, "customize_mfa_in_postlogin_action", "mfa_post_login_setting", "enabled"),
     (PROVIDERS, "name", "phone_provider", "name"),
     (PROVIDERS, "disabled", "phone_provider", "disabled"),
@@ -295,6 +317,7 @@ fn call_of(section: &str) -> &'static str {
         "universal_login" => PROMPTS,
         "feedback.log_stream" => STREAMS,
         "feedback.function" => SERVERLESS,
+        "feedback.action" => FEEDBACK_ACTIONS,
         "phone.legacy_templates" => LEGACY_TEMPLATES,
         other => panic!(
             "section {other} is new: say in `call_of` of tests/fields/properties.rs which call carries it, and its properties in the table of that file"

@@ -9,8 +9,8 @@ use lockstep::twin::world::{Action, PhoneTemplate, VerifyRateLimit};
 use serde_json::{Value as Json, json};
 
 use super::bed::{
-    Edits, FULL, Tamper, action, edit, edit_action, edit_draft, edit_draft_of, edit_this, file, receiver,
-    redeploy, rules_action, service, siem, stream, template, tenant, valid, variable,
+    Edits, FULL, Tamper, action, edit, edit_action, edit_draft, edit_draft_of, edit_this, feedback_action,
+    file, receiver, redeploy, rules_action, service, siem, stream, template, tenant, valid, variable,
 };
 
 /// A field of a resource.
@@ -563,6 +563,7 @@ fn login_rows() -> Vec<Row> {
             |twin, _| tenant(twin).prompts.universal_login_experience = "classic".into(),
         )
         .with("phone.channels", json!(["sms"]))
+        .with("feedback.action", Json::Null)
         .with("mfa.post_login", Json::Null),
     );
     let switch = [json!(true), json!(false), json!(false)];
@@ -647,6 +648,78 @@ fn rules_rows() -> Vec<Row> {
     rows.push(
         row("mfa.post_login", "enabled", "mfa_post_login_setting", deployed, |twin, _| {
             tenant(twin).settings.insert("customize_mfa_in_postlogin_action".into(), json!(false));
+        })
+        .fixed(),
+    );
+    rows
+}
+
+fn feedback_action_rows() -> Vec<Row> {
+    const THEIRS: &str = "exports.onExecutePostLogin = async () => {};\n";
+    let built_in = lockstep::builtin::source("login-feedback").unwrap_or_default();
+    let code = [json!(built_in), json!(THEIRS), json!(file("./actions/mfa.js"))];
+    let names = [json!("Acme login feedback"), json!("Renamed"), json!("Acme login feedback 2")];
+    let one = |key: &'static str, values: [Json; 3], change: fn(&mut Action, &str)| {
+        let mut row = row("feedback.action", key, "feedback_action", values, move |twin, now_ms| {
+            edit_this(feedback_action, twin, now_ms, change);
+        });
+        row.writes = draft_writes(key);
+        row
+    };
+    let mut rows = vec![
+        one("name", names, |action, _| action.name = "Renamed".into()),
+        one("code", code, |action, _| {
+            action.code = THEIRS.into();
+        })
+        .written(json!("./actions/mfa.js")),
+        one("runtime", [json!("node22"), json!("node18"), json!("node18")], |action, _| {
+            action.runtime = "node18-actions".into();
+        }),
+    ];
+    let theirs = |action: &mut Action, stamp: &str, name: &str| {
+        let secret = action.secrets.iter_mut().find(|secret| secret.name == name).expect(name);
+        secret.value = "theirs".into();
+        secret.updated_at = stamp.into();
+    };
+    let unset = || [json!(""), json!(""), json!("")];
+    for (key, name, other) in
+        [("api_key", "TWILIO_API_KEY", "OTHER_KEY"), ("api_secret", "TWILIO_API_SECRET", "OTHER_SECRET")]
+    {
+        let mut row = row("feedback.action", key, "feedback_action", unset(), move |twin, now_ms| {
+            edit_this(feedback_action, twin, now_ms, |action, stamp| theirs(action, stamp, name));
+        });
+        row.writes = 2;
+        rows.push(row.named(&format!("secrets.{name}")).secret(other));
+    }
+    // It follows from the service.
+    let mut sid = row(
+        "",
+        "secrets.TWILIO_VERIFY_SID",
+        "feedback_action",
+        [json!("changed"), json!("set"), Json::Null],
+        move |twin, now_ms| {
+            edit_this(feedback_action, twin, now_ms, |action, stamp| {
+                theirs(action, stamp, "TWILIO_VERIFY_SID")
+            });
+        },
+    )
+    .fixed()
+    .said_by("");
+    (sid.secret, sid.writes) = (true, 2);
+    rows.push(sid);
+    let binding = [json!("Acme login feedback"), json!("Renamed"), Json::Null];
+    rows.push(
+        row("", "display_name", "feedback_action_binding", binding, |twin, _| {
+            tenant(twin).bindings.get_mut("post-login").expect("a binding")[1].display_name =
+                "Renamed".into();
+        })
+        .fixed()
+        .said_by(""),
+    );
+    let deployed = [json!(true), json!(false), Json::Null];
+    rows.push(
+        row("feedback.action", "deployed", "feedback_action", deployed, |twin, now_ms| {
+            edit_draft_of(feedback_action, twin, now_ms, |_| {});
         })
         .fixed(),
     );
@@ -842,6 +915,7 @@ pub fn rows() -> Vec<Row> {
         template_rows(),
         siem_rows(),
         function_rows(),
+        feedback_action_rows(),
     ];
     parts.into_iter().flatten().collect()
 }

@@ -80,7 +80,7 @@ fn a_runtime_that_can_no_longer_be_deployed_is_refused_at_its_line() {
             "node12",
             "node22 or node18",
         ),
-        ("    runtime: ", "node18", "node22, node24 or node20"),
+        ("_FEEDBACK_SECRET}\n    runtime: ", "node18", "node22, node24 or node20"),
     ];
     for (before, word, allowed) in rows {
         let old = format!("{before}node22");

@@ -12,7 +12,7 @@ import { chromium } from 'playwright-core';
 
 const binary = path.resolve(process.argv[2]);
 const here = import.meta.dirname;
-const manifests = { unified: `${here}/unified.yaml`, legacy: `${here}/../../manifests/howto-2023.yaml`, rules: `${here}/rules.yaml` };
+const manifests = { unified: `${here}/unified.yaml`, legacy: `${here}/../../manifests/howto-2023.yaml`, rules: `${here}/rules.yaml`, reported: `${here}/reported.yaml` };
 const PHONE = '+15005550006';
 let logins = 0;
 
@@ -229,6 +229,36 @@ cases.push([
     await person.enrol();
     await person.answer(await person.code(1));
     await person.isIn();
+  },
+]);
+cases.push([
+  'feedback by an Action alone: six logins in ten minutes pass, and the page shows the hop',
+  manifests.reported,
+  async (person) => {
+    await both['six logins in ten minutes pass with feedback'](person);
+    await person.hop('console of "Lockstep feedback (reported)": feedback approved');
+    assert.equal(await person.page.locator('#hops li', { hasText: 'log stream' }).count(), 0);
+  },
+]);
+cases.push([
+  'feedback by an Action alone: the clock of the world may be ahead',
+  manifests.reported,
+  async (person) => {
+    await both['an expired code is refused, and a new one taken'](person);
+    await person.page.waitForFunction(() => !document.querySelector('#verifications').textContent.includes('pending'));
+  },
+]);
+cases.push([
+  'feedback by an Action alone: a code by a call is reported, too',
+  manifests.reported,
+  async (person) => {
+    await person.begin();
+    await person.password();
+    await person.code(2);
+    await person.frame.getByRole('button', { name: 'Get a call instead' }).click();
+    await person.answer(await person.code(3));
+    await person.isIn();
+    await person.page.waitForFunction(() => !document.querySelector('#verifications').textContent.includes('pending'));
   },
 ]);
 cases.push([

@@ -249,7 +249,14 @@ const ACCEPTED: &[Row] = &[
         "the version of \"x\" is not one that the npm registry has",
         "an exact version",
     ),
-    ("feedback: {}\n", 11, 1, 106, "feedback is empty", "add passwordless, function or log_stream: below it"),
+    (
+        "feedback: {}\n",
+        11,
+        1,
+        106,
+        "feedback is empty",
+        "add passwordless, action, function or log_stream: below it",
+    ),
     (
         "log_streams: {}\nverify_service: { friendly_name: Acme, messaging_configurations: { XX: MG00000000000000000000000000000001 } }\n",
         12,
@@ -431,14 +438,14 @@ const SAID: &[Row] = &[
         11,
         103,
         "feedback has the wrong type: this is text",
-        "write feedback: { passwordless: on, function: { … }, log_stream: { … } }",
+        "write feedback: { passwordless: on, action: { … }, function: { … }, log_stream: { … } }",
     ),
     (
         "action:\n  code: builtin:twilio\n",
         12,
         9,
         105,
-        "there is no built-in code twilio: there are twilio-verify, twilio-verify-legacy, twilio-verify-fetch, twilio-verify-fetch-legacy, verify-feedback and mfa-post-login",
+        "there is no built-in code twilio: there are twilio-verify, twilio-verify-legacy, twilio-verify-fetch, twilio-verify-fetch-legacy, verify-feedback, login-feedback and mfa-post-login",
         "builtin:",
     ),
     (

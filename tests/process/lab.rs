@@ -248,24 +248,31 @@ impl Twin {
     pub fn with_world(path: &str) -> Twin {
         let folder = Folder::new();
         std::fs::copy(path, folder.path("world")).expect("a world");
-        Twin::begin(folder, &[])
+        Twin::begin(folder, &[], None)
     }
 
     /// A twin on a given world, with further options.
     pub fn over(world: &Json, args: &[&str]) -> Twin {
         let folder = Folder::new();
         folder.write("world", &world.to_string());
-        Twin::begin(folder, args)
+        Twin::begin(folder, args, None)
+    }
+
+    /// The same, with the programs of this process's `PATH`, so that it finds Node.js.
+    pub fn over_with_node(world: &Json, args: &[&str]) -> Twin {
+        let folder = Folder::new();
+        folder.write("world", &world.to_string());
+        Twin::begin(folder, args, std::env::var_os("PATH"))
     }
 
     pub fn with(args: &[&str]) -> Twin {
-        Twin::begin(Folder::new(), args)
+        Twin::begin(Folder::new(), args, None)
     }
 
-    fn begin(folder: Folder, args: &[&str]) -> Twin {
+    fn begin(folder: Folder, args: &[&str], path: Option<std::ffi::OsString>) -> Twin {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
         command.env_clear().args(["twin", "--port", "0", "--log"]).arg(folder.path("log")).arg("--world");
-        command.arg(folder.path("world")).args(args);
+        command.arg(folder.path("world")).args(args).envs(path.map(|path| ("PATH", path)));
         let err = std::fs::File::create(folder.path("err")).expect("file");
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(err).spawn().expect("twin");
         let mut twin = Twin { child, port: 0, folder };

@@ -4,8 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::lab::{QUICKSTART, Site, Twin, exchange};
 
-const PAGE: &str = "/__twin/login";
-/// The tenant of `Site::new(_, 1)`.
+pub(super) const PAGE: &str = "/__twin/login";
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
 /// A twin that lets users sign in, with the quickstart applied and everybody asked for the phone.
@@ -22,7 +21,7 @@ fn asked_for_the_phone() -> (Twin, Site) {
 }
 
 /// Where a raw reply leads.
-fn location(twin: &Twin, method: &str, path: &str, body: &str) -> String {
+pub(super) fn location(twin: &Twin, method: &str, path: &str, body: &str) -> String {
     let reply = raw(twin, "127.0.0.1", method, path, &[FORM], body);
     let found = reply.lines().find_map(|line| line.strip_prefix("location: "));
     found.unwrap_or_else(|| panic!("{method} {path}: {reply}")).trim().to_owned()
@@ -46,7 +45,7 @@ fn state(twin: &Twin) -> Json {
 }
 
 /// What the timeline shows, a line a hop.
-fn hops(twin: &Twin) -> Vec<String> {
+pub(super) fn hops(twin: &Twin) -> Vec<String> {
     let state = state(twin);
     let each = state["hops"].as_array().expect("hops").iter();
     each.map(|hop| {

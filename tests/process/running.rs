@@ -16,6 +16,7 @@ use serde_json::{Value as Json, json};
 use super::lab::{Folder, Twin, exchange};
 
 mod held_back;
+mod watched;
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 const KEY: &str = "SK0123456789abcdef0123456789abcdef";

@@ -106,6 +106,7 @@ fn each_hop_is_told_with_its_time_and_the_number_never() {
             "{}",
             run.out
         );
+        assert!(run.err.contains("that of a login comes by feedback.log_stream\n"), "{}", run.err);
         hides_the_number(&run, NUMBER);
     }
     assert!(!twin.log_text().contains("5005550006"), "the twin's log has it neither");

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::fleet::{Fleet, THREE, TWIN_ARGS, TWO_WAVES};
-use super::lab::{Proxy, Site, Twin};
+use super::lab::{Proxy, Site, Twin, signal};
 
 /// Longest time that a request is held, below the TTL of a lease.
 const HELD_MAX: Duration = Duration::from_secs(20);
@@ -74,4 +74,46 @@ fn a_run_that_takes_over_leaves_what_is_in_flight_and_goes_on_behind_it() {
     for tenant in 1..=3 {
         Site::new(&twin, tenant).expect_one_stack();
     }
+}
+
+/// A run that takes over shows its plan, and then somebody changes the same value by hand: that is no rest of the run before.
+#[test]
+fn a_run_that_takes_over_does_not_write_over_what_was_changed_since() {
+    let twin = Arc::new(Twin::with(&TWIN_ARGS));
+    let mut fleet = Fleet::new(&twin.url(), &THREE, TWO_WAVES);
+    let place = format!("file:{}", fleet.folder.text_path("records"));
+    let args = ["--yes", "--record", &place, "--record-key", "env:RECORD_KEY", "--lease-ttl", "2s"];
+    let _ = fleet.run("rollout", &args).expect(0);
+    fleet.change("code_length: 6", "code_length: 7");
+    let pid = Arc::new(AtomicU32::new(0));
+    let killed = pid.clone();
+    let proxy = Proxy::start(&twin, move |asked, forward| {
+        if asked.is("POST", "verify.", "") {
+            wait_until(|| killed.load(Ordering::SeqCst) != 0);
+            signal("KILL", killed.load(Ordering::SeqCst));
+            return Vec::new();
+        }
+        forward()
+    });
+    let through = |proxy: &Proxy| format!("http://127.0.0.1:{}", proxy.port);
+    fleet.via = through(&proxy);
+    let first = fleet.program("rollout", &args).start();
+    pid.store(first.id(), Ordering::SeqCst);
+    assert_eq!(first.wait().code, None);
+
+    let site = Site::new(&twin, 1);
+    let service = site.verify_services()[0]["sid"].as_str().expect("a sid").to_owned();
+    let (reads, path) = (AtomicUsize::new(0), format!("/v2/Services/{service}"));
+    let edited = path.clone();
+    let direct = Site::new(&twin, 1);
+    let proxy = Proxy::start(&twin, move |asked, forward| {
+        if asked.is("GET", "verify.", &edited) && reads.fetch_add(1, Ordering::SeqCst) == 1 {
+            assert_eq!(direct.twilio("verify.twilio.com", "POST", &edited, "CodeLength=5").0, 200);
+        }
+        forward()
+    });
+    fleet.via = through(&proxy);
+    let second = fleet.run("rollout", &args);
+    assert!(second.out.contains("changed in between"), "{}\n{}", second.out, second.err);
+    assert_eq!(site.verify_services()[0]["code_length"], 5, "{}", second.out);
 }

@@ -200,6 +200,18 @@ pub const SLOTS: &[Slot] = &[
     ),
 ];
 
+/// The feedback by a post-login Action. From a random stream of its own, so that it changes no other draw.
+const REPORTS: Slot = slot(
+    "feedback.action",
+    &[
+        "",
+        "",
+        "{\"api_key\": \"${env.TWILIO_FEEDBACK_KEY}\", \"api_secret\": \"${env.TWILIO_FEEDBACK_SECRET}\"}",
+        "{\"api_key\": \"${env.TWILIO_FEEDBACK_KEY}\", \"api_secret\": \"${env.TWILIO_FEEDBACK_SECRET}\", \
+         \"name\": \"Acme login feedback\", \"runtime\": \"node18\"}",
+    ],
+);
+
 /// Sections that a draft may lack, whatever is drawn for the places in them. The stack then leaves that part to others.
 pub const PARTS: &[&str] =
     &["action", "branding", "feedback", "log_streams", "mfa", "phone", "universal_login", "verify_service"];
@@ -236,8 +248,11 @@ impl Draft {
         let without: BTreeSet<&str> =
             PARTS.iter().copied().filter(|_| parts.chance(40) && !is_whole).collect();
         let minted = dice.fork("minted").chance(30);
+        let mut reports = dice.fork("feedback.action");
         for _ in 0..200 {
-            let choice = SLOTS.iter().map(|slot| (slot.path, (*dice.pick(slot.values)).to_owned())).collect();
+            let choice = SLOTS.iter().map(|slot| (slot.path, (*dice.pick(slot.values)).to_owned()));
+            let reports = (REPORTS.path, (*reports.pick(REPORTS.values)).to_owned());
+            let choice = choice.chain([reports]).collect();
             let again = dice.chance(5);
             let draft =
                 Draft { stack, legacy, without: without.clone(), choice, minted, sid: None, used: None };
@@ -258,6 +273,9 @@ impl Draft {
                 draft.toggle(part);
             }
             draft.minted ^= dice.fork("minted").chance(10);
+            if parts.chance(10) {
+                draft.choice.insert(REPORTS.path, (*parts.pick(REPORTS.values)).to_owned());
+            }
             for _ in 0..dice.between(1, 4) {
                 let slot = dice.pick(SLOTS);
                 draft.choice.insert(slot.path, (*dice.pick(slot.values)).to_owned());
@@ -321,12 +339,15 @@ impl Draft {
         }
         let has_function = self.has("feedback") && self.has("verify_service");
         let function = has_function && !self.choice["feedback.function"].is_empty();
+        let asks = self.has("mfa") && !self.choice["mfa.post_login"].is_empty();
+        let reports = has_function && asks;
         let stream = function || !self.choice["feedback.log_stream.endpoint"].is_empty();
         for (path, value) in &self.choice {
             let left_out = value.is_empty()
                 || !self.has(path.split('.').next().unwrap_or_default())
                 || (path.starts_with("verify_service.") && used.is_some())
                 || (*path == "feedback.function" && !function)
+                || (*path == REPORTS.path && !reports)
                 || (path.starts_with("feedback.log_stream") && !stream)
                 || (*path == "phone.templates" && self.legacy)
                 || (*path == "feedback.log_stream.endpoint" && function)
@@ -479,6 +500,11 @@ impl Claims {
             self.customize = true;
             let default = format!("Lockstep MFA ({stack})");
             self.action_names.push(rules["name"].as_str().map_or(default, str::to_owned));
+        }
+        let reports = &json["feedback"]["action"];
+        if reports.is_object() {
+            let default = format!("Lockstep feedback ({stack})");
+            self.action_names.push(reports["name"].as_str().map_or(default, str::to_owned));
         }
         self.protection |= !json["phone"]["protection"].is_null();
         let keys =

@@ -142,8 +142,8 @@ pub fn look(world: &World, domain: &str, options: &Options) -> Look {
     let some_code = yes(by_sms || by_voice);
     let uses_verify = running.iter().any(|version| version.secret("TWILIO_VERIFY_SID").is_some());
     let way_used = if text_way == "action" || voice_way == "action" { "action" } else { "other" };
-    let stream =
-        if tenant.log_streams.iter().any(|stream| feeds_back(world, stream)) { "alive" } else { "dead" };
+    let is_told = tenant.log_streams.iter().any(|stream| feeds_back(world, stream)) || reports(tenant);
+    let stream = if is_told { "alive" } else { "dead" };
     let another = |factor: &str| factor != "sms" && factor != "recovery-code";
     let other = on(tenant.factors.iter().any(|factor| factor.enabled && another(&factor.name)));
     let customised = tenant.settings.get("customize_mfa_in_postlogin_action") == Some(&Value::Bool(true));
@@ -274,6 +274,16 @@ fn challenges(tenant: &Tenant) -> bool {
             let optional = version.code.contains("mfa_if_enrolled\"");
             version.code.contains("challengeWith") && version.code.contains("phone") && !optional
         })
+}
+
+/// Whether a bound, deployed post-login Action approves verifications, and was given what it needs for that.
+fn reports(tenant: &Tenant) -> bool {
+    let needs = ["TWILIO_VERIFY_SID", "TWILIO_API_KEY", "TWILIO_API_SECRET"];
+    let actions = tenant.bound("post-login").iter().filter_map(|binding| tenant.action(&binding.action_id));
+    let mut live = actions.filter_map(|action| action.live_version());
+    live.any(|version| {
+        version.code.contains("Status: 'approved'") && needs.iter().all(|name| version.secret(name).is_some())
+    })
 }
 
 /// Whether a stream delivers the success of a second factor, readable, to a receiver that listens.

@@ -139,10 +139,12 @@ fn columns() -> Vec<String> {
 }
 
 /// Lines of the coverage table whose writes start builds.
-const BUILDERS: &[&str] = &["ledger", "action", "legacy_action", "mfa_post_login", "feedback_function"];
+const BUILDERS: &[&str] =
+    &["ledger", "action", "legacy_action", "mfa_post_login", "feedback_action", "feedback_function"];
 
 /// Lines of the coverage table whose requests make objects without a unique name.
-const UNGUARDED: &[&str] = &["verify_service", "log_stream", "action", "legacy_action", "mfa_post_login"];
+const UNGUARDED: &[&str] =
+    &["verify_service", "log_stream", "action", "legacy_action", "mfa_post_login", "feedback_action"];
 
 /// Whether a story can fill the cell: only a read can be stale, only a draft or a Function's code starts a build, and
 /// an attestation sends no request.

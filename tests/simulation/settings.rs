@@ -150,6 +150,8 @@ pub const OBJECTS: &[&str] = &[
     "legacy_binding",
     "mfa_post_login",
     "mfa_post_login_binding",
+    "feedback_action",
+    "feedback_action_binding",
     "mfa_factor",
     "branding",
     "phone_template",

@@ -14,7 +14,7 @@ use crate::diag::remote;
 use crate::health;
 use crate::health::feedback::{self, ATTEMPTS_MIN, Age};
 use crate::kinds::handed_on;
-use crate::kinds::said::{function, streams};
+use crate::kinds::said::{actions, function, login_feedback, streams};
 use crate::model::address::Address;
 use crate::model::call::Failed;
 use crate::model::checkup::{
@@ -28,6 +28,8 @@ use crate::port::{Answered, Reader, Replies};
 const STREAM: &str = streams::NAME;
 const FUNCTION: &str = function::SECTION_PATH;
 const FEEDBACK: &str = streams::SECTION_PATH;
+/// The resources that give feedback.
+const WAYS: [&str; 4] = [STREAM, function::NAME, actions::FEEDBACK.name, actions::FEEDBACK.binding];
 
 /// Reads and judges. `floor`: the share of completed verifications, in percent, below which there is a warning.
 ///
@@ -365,7 +367,9 @@ impl Exam<'_> {
     fn conversion(&self, findings: &mut Vec<Finding>) -> Option<Conversion> {
         let reply = self.trip.attempts.as_ref()?.as_ref().ok()?;
         let (attempts, converted) = feedback::summary(reply)?;
-        let has_stream = self.session.manifest.section(FEEDBACK).is_some();
+        let manifest = &self.session.manifest;
+        let has_stream = manifest.section(FEEDBACK).is_some();
+        let is_reported = login_feedback::is_reported(manifest);
         let age = self.age();
         let verdict = feedback::judge(attempts, converted, self.floor, age);
         let percent = (u128::from(converted) * 100).checked_div(u128::from(attempts)).unwrap_or(0);
@@ -375,27 +379,41 @@ impl Exam<'_> {
                 "{converted} of {attempts} verifications of the last 24 hours were completed ({percent}%)"
             ),
         };
-        const LOOK: &str = "look at the stream's health in the Auth0 dashboard (Monitoring, Streams), at the logs of the receiver, \
-                            and at the key in feedback.function";
+        let (way, again, look) = match has_stream || !is_reported {
+            true => (
+                "log stream",
+                "run doctor again a day after the stream was made",
+                "look at the stream's health in the Auth0 dashboard (Monitoring, Streams), at the logs of the receiver, and at the \
+                 key in feedback.function",
+            ),
+            false => (
+                "Action of feedback.action",
+                "run doctor again a day after the Action was made",
+                "look at what the Action prints in the Auth0 dashboard (Monitoring, Action Logs), at the key in feedback.action, and \
+                 whether a rule of mfa.post_login asks these logins: the Action sees no others",
+            ),
+        };
         let told = match verdict {
             Converts::Well => None,
             Converts::None => Some((
                 codes::NONE_CONVERTED,
                 Level::Blocker,
                 format!("{share}, so Verify hears of no login: five sends in ten minutes lock a number out"),
-                LOOK,
+                look,
             )),
-            Converts::NoneSoFar if !has_stream => Some((
+            Converts::NoneSoFar if !is_reported => Some((
                 codes::NONE_CONVERTED,
                 Level::Warning,
-                format!("{share}, and the manifest has no feedback.log_stream, which would report them"),
+                format!(
+                    "{share}, and the manifest has neither feedback.log_stream nor feedback.action, which would report them"
+                ),
                 "add feedback.function and feedback.log_stream (`lockstep explain feedback.log_stream`), or look why nobody else reports",
             )),
             Converts::NoneSoFar => Some((
                 codes::NONE_CONVERTED,
                 Level::Warning,
-                format!("{share}, and the record does not say whether the log stream is older than they are"),
-                LOOK,
+                format!("{share}, and the record does not say whether the {way} is older than they are"),
+                look,
             )),
             Converts::Few => Some((
                 codes::FEW_CONVERTED,
@@ -406,8 +424,8 @@ impl Exam<'_> {
             Converts::TooYoung => Some((
                 codes::CONVERSION_UNKNOWN,
                 Level::Note,
-                format!("too early to tell: {share}, and the log stream is younger than 24 hours"),
-                "run doctor again a day after the stream was made",
+                format!("too early to tell: {share}, and the {way} is younger than 24 hours"),
+                again,
             )),
             Converts::TooFew => Some((
                 codes::CONVERSION_UNKNOWN,
@@ -416,17 +434,23 @@ impl Exam<'_> {
                 "run doctor again once more users have asked for codes",
             )),
         };
-        let address = if has_stream { STREAM } else { "verify_service" };
+        let address = match (has_stream, is_reported) {
+            (true, _) => STREAM,
+            (false, true) => login_feedback::NAME,
+            (false, false) => "verify_service",
+        };
         findings.extend(told.map(|(code, level, text, help)| finding(code, address, level, text, help)));
         let since = timestamp(self.now_ms.saturating_sub(WINDOW_MS));
         Some(Conversion { attempts, converted, since, verdict })
     }
 
-    /// How old the stream is against the last 24 hours, as far as the record tells. Auth0 does not show it.
+    /// How old the way of the feedback is against the last 24 hours, as far as the record tells. Auth0 does not show it.
     fn age(&self) -> Age {
         let Some(observation) = self.observation() else { return Age::Unknown };
-        match (&observation.found.ledger, trip::stream(&observation.seen)) {
-            (Some(ledger), Some(_)) => age(ledger, self.now_ms.saturating_sub(WINDOW_MS)),
+        let action = observation.seen.get(&Address::of(login_feedback::NAME)).filter(|seen| seen.exists);
+        let is_there = trip::stream(&observation.seen).is_some() || action.is_some();
+        match &observation.found.ledger {
+            Some(ledger) if is_there => age(ledger, self.now_ms.saturating_sub(WINDOW_MS)),
             _ => Age::Unknown,
         }
     }
@@ -489,7 +513,7 @@ impl Exam<'_> {
     }
 }
 
-/// The age of the stream by the record. `from_ms`: the beginning of the time that is looked at.
+/// The age of what gives feedback by the record. `from_ms`: the beginning of the time that is looked at.
 fn age(ledger: &Ledger, from_ms: u64) -> Age {
     let at = |text: &str| {
         let at = text.parse::<jiff::Timestamp>().map(|at| at.as_millisecond()).unwrap_or(i64::MAX);
@@ -500,7 +524,7 @@ fn age(ledger: &Ledger, from_ms: u64) -> Age {
         return Age::Older;
     }
     let Some(run) = &ledger.last_run else { return Age::Unknown };
-    if run.changed.keys().any(|address| *address == STREAM || *address == function::NAME) {
+    if run.changed.keys().any(|address| WAYS.iter().any(|way| *address == *way)) {
         return Age::Younger;
     }
     // The last run left the way of the feedback alone, so it stood after the run before it.

@@ -10,7 +10,7 @@ use super::send::{Channel, Sender};
 fn user(user: Option<&User>) -> Json {
     let Some(user) = user else { return json!({}) };
     let factors: Vec<Json> = user.phone.iter().map(|_| json!({ "type": "phone", "options": {} })).collect();
-    json!({
+    let mut known = json!({
         "user_id": user.user_id,
         "email": user.email,
         "email_verified": true,
@@ -28,7 +28,12 @@ fn user(user: Option<&User>) -> Json {
         }],
         "enrolledFactors": factors,
         "multifactor": if factors.is_empty() { json!([]) } else { json!(["guardian"]) },
-    })
+    });
+    // Where the event has the number of the phone factor is not documented; this is its only documented place for one.
+    if let Some(number) = &user.phone {
+        (known["phone_number"], known["phone_verified"]) = (json!(number), json!(true));
+    }
+    known
 }
 
 /// What every event has.

@@ -8,6 +8,7 @@ use super::super::error::{Error, Result};
 use super::super::setup::Shell;
 use super::course::{Course, blocked};
 use super::recorded::problem;
+use super::sharing::is_undisturbed;
 use crate::engine::TaskId;
 use crate::engine::apply::{Wishes, timestamp};
 use crate::engine::reconcile::{Decision, Report, reconcile};
@@ -116,7 +117,7 @@ impl Course<'_> {
             said_ms: 0,
         };
         if let Some(found) = self.log.found.as_ref().map(|record| record.state.clone()) {
-            shared.replans = resumes && shared.is_another(&found, self);
+            shared.replans = (resumes || shard == 0) && shared.another(&found, self).is_some();
             shared.takes(found, self)?;
         }
         Ok(shared)
@@ -264,13 +265,14 @@ pub fn shortened(plan: &Plan) -> String {
 }
 
 /// Whether a plan is what is left of the confirmed one, which another shard has begun: it writes to no resource that the
-/// confirmed plan leaves alone, and does nothing more that is dangerous. Half a step may have been done, so the steps
+/// confirmed plan leaves alone, nor over what others changed since, and does nothing more that is dangerous. Half a step may have been done, so the steps
 /// themselves may be others.
 fn is_rest_of(plan: &Plan, confirmed: &Plan) -> bool {
     let dangers = |plan: &Plan| plan.steps.iter().filter(|step| step.danger.is_some()).count();
     let deletes = |plan: &Plan| plan.resources.iter().filter(|one| one.verb == Verb::Delete).count();
     let is_written = |step: &Step| confirmed.steps.iter().any(|other| other.address == step.address);
     plan.steps.iter().all(is_written)
+        && is_undisturbed(confirmed, plan)
         && dangers(plan) <= dangers(confirmed)
         && deletes(plan) <= deletes(confirmed)
 }
@@ -294,12 +296,12 @@ impl Part {
                 .help("start all shards of a rollout with the same number"));
             }
             false => {
-                if !self.replans && self.is_another(&state, course) {
+                if let Some(name) = self.another(&state, course).filter(|_| !self.replans) {
                     return Err(Error::plan(format!(
-                        "this shard plans something else than the one that began the rollout: {}, not {}; it changed nothing",
-                        course.digest, state.digest
+                        "this shard plans something else for {} than the one that began the rollout; it changed nothing",
+                        line(&name)
                     ))
-                    .help("give all shards the same files, variables and options; if a tenant was changed since, `lockstep rollout resume` on every shard confirms the new plans"));
+                    .help("give all shards the same files, variables and options; if the tenant was changed since, `lockstep rollout resume` on every shard confirms the new plans"));
                 }
                 // What was confirmed is on record; each tenant is held to its plan there.
                 if !self.replans {
@@ -316,10 +318,14 @@ impl Part {
         Ok(())
     }
 
-    /// Whether shards began a rollout by other plans than those of this run, and have not opened a wave.
-    fn is_another(&self, state: &State, course: &Course<'_>) -> bool {
+    /// A tenant whose plan is another one for this run than for the shard that began the rollout, if no wave has been
+    /// opened.
+    fn another(&self, state: &State, course: &Course<'_>) -> Option<String> {
         let is_untouched = state.waves.iter().all(|wave| wave.opened_ms.is_none());
-        is_untouched && state.shards.of > 0 && state.digest != course.digest.to_string()
+        let is_other = |(name, plan): &(String, String)| {
+            state.shards.plans.get(name).is_some_and(|agreed| agreed != plan)
+        };
+        course.plans().into_iter().filter(|_| is_untouched).find(is_other).map(|(name, _)| name)
     }
 
     /// Takes the results of what has ended.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::setup::Shell;
 use super::hubs;
 use super::load::{Loaded, Made};
-use crate::model::plan::{Plan, Step};
+use crate::model::plan::{Cause, Plan, Step};
 use crate::model::value::Outputs;
 use crate::plan::handed::{self, Hubs};
 use crate::shell::fleet::Member;
@@ -34,13 +34,24 @@ pub struct One {
 
 impl One {
     /// Whether a plan is the one that was confirmed. That of a tenant that may change may only say less: it has no step
-    /// that was not confirmed.
+    /// that was not confirmed, and writes over nothing that others changed since.
     pub fn is_confirmed(self, confirmed: &Plan, plan: &Plan) -> bool {
         let shape = |step: &Step| (step.address.clone(), step.verb, step.what.clone(), step.danger.is_some());
         let steps: BTreeSet<_> = confirmed.steps.iter().map(shape).collect();
-        confirmed.basis == plan.basis
-            || self.is_open && plan.steps.iter().all(|step| steps.contains(&shape(step)))
+        let is_less = || plan.steps.iter().all(|step| steps.contains(&shape(step)));
+        confirmed.basis == plan.basis || self.is_open && is_less() && is_undisturbed(confirmed, plan)
     }
+}
+
+/// Whether all that others changed on the tenant, and that a plan writes over, is in the confirmed plan too.
+pub fn is_undisturbed(confirmed: &Plan, plan: &Plan) -> bool {
+    let of_others = |plan: &Plan| -> BTreeSet<String> {
+        let resources = plan.resources.iter();
+        let changes = resources.flat_map(|one| one.changes.iter().map(|change| (&one.address, change)));
+        let others = changes.filter(|(_, one)| matches!(one.cause, Cause::TenantChanged | Cause::Both));
+        others.map(|(address, one)| format!("{address} {} {:?} {:?}", one.field, one.old, one.new)).collect()
+    };
+    of_others(plan).is_subset(&of_others(confirmed))
 }
 
 impl Sharing {

@@ -95,7 +95,11 @@ fn waves(field: &Field, drawn: &Drawn, ran: &Ran, writes: &[(usize, &Seen)], wro
             let members = &drawn.groups[before].members;
             let log = || field.log[ran.revision..*begins].iter().enumerate();
             let is_in = |one: &Seen| members.contains(&one.tenant);
-            let last = log().rfind(|(_, one)| one.writes() && is_in(one));
+            // Without records, a run knows nothing of a rival beside it.
+            let is_known = |at: usize, one: &Seen| {
+                !field.puts.is_empty() || ran.revision + at < ran.from || ran.group.contains(&one.who)
+            };
+            let last = log().rfind(|(at, one)| one.writes() && is_in(one) && is_known(*at, one));
             let (last, last_ms) = last.map_or((0, 0), |(at, one)| (at, one.at_ms));
             if last_ms + drawn.soak_ms(before) > begins_ms + TAIL_MS {
                 let s = (begins_ms - last_ms) / 1000;
@@ -139,7 +143,9 @@ fn budget(field: &Field, drawn: &Drawn, ran: &Ran, ends: Option<usize>, wrong: &
         if one.what == For::Step {
             changed.insert(one.tenant);
         }
-        if !matches!(one.what, For::Lease | For::Step | For::Ledger) || !in_hand.insert(one.tenant) {
+        // Who does not get the lease has nothing in hand.
+        let has_lease = one.what == For::Lease && one.good;
+        if !(has_lease || one.writes()) || !in_hand.insert(one.tenant) {
             continue;
         }
         let group = drawn.group_of(one.tenant);

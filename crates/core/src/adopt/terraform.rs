@@ -271,7 +271,7 @@ enum Of {
     Left(&'static str),
 }
 
-const ACTIONS: &[&str] = &["action", "legacy_action", "mfa_post_login"];
+const ACTIONS: &[&str] = &["action", "legacy_action", "mfa_post_login", "feedback_action"];
 const SERVICE: &[&str] = &["verify_service"];
 const FUNCTION: &[&str] = &["feedback_function"];
 

@@ -20,18 +20,20 @@ pub fn source(name: &str) -> Option<&'static str> {
         "twilio-verify-fetch" => Some(sender!("twilio-verify.fetch.js", "twilio-verify.unified.js")),
         "twilio-verify-fetch-legacy" => Some(sender!("twilio-verify.fetch.js", "twilio-verify.legacy.js")),
         "verify-feedback" => Some(include_str!("verify-feedback.js")),
+        "login-feedback" => Some(include_str!("login-feedback.js")),
         "mfa-post-login" => Some(include_str!("mfa-post-login.js")),
         _ => None,
     }
 }
 
 /// All names that [`source`] knows.
-pub const NAMES: [&str; 6] = [
+pub const NAMES: [&str; 7] = [
     "twilio-verify",
     "twilio-verify-legacy",
     "twilio-verify-fetch",
     "twilio-verify-fetch-legacy",
     "verify-feedback",
+    "login-feedback",
     "mfa-post-login",
 ];
 
@@ -80,7 +82,7 @@ pub const SENDER_READS: [Reads; 5] = [
     Reads { name: "TWILIO_AUTH_TOKEN", prefix: "", is_drawn: u8::is_ascii_hexdigit },
 ];
 
-/// The manifest's values for the Function's code.
+/// The manifest's values for the code that gives feedback.
 const RECEIVER_READS: [Reads; 2] = [
     Reads { name: "api_key", prefix: "SK", is_drawn: u8::is_ascii_hexdigit },
     Reads { name: "api_secret", prefix: "", is_drawn: u8::is_ascii_alphanumeric },
@@ -91,7 +93,7 @@ const RECEIVER_READS: [Reads; 2] = [
 pub fn is_drawn(code: &str, name: &str, value: &str) -> bool {
     let reads: &[Reads] = match code {
         _ if is_sender(code) => &SENDER_READS,
-        "verify-feedback" => &RECEIVER_READS,
+        "verify-feedback" | "login-feedback" => &RECEIVER_READS,
         _ => &[],
     };
     reads.iter().any(|reads| reads.name == name && reads.fits(value))
@@ -129,6 +131,7 @@ mod tests {
             ("twilio-verify-fetch-legacy", "TWILIO_API_SECRET", drawn.to_owned(), true),
             ("verify-feedback", "api_secret", drawn.to_owned(), true),
             ("verify-feedback", "api_key", sid("SK"), true),
+            ("login-feedback", "api_secret", drawn.to_owned(), true),
             ("twilio-verify", "TWILIO_API_SECRET", "correct horse battery".to_owned(), false),
             ("twilio-verify", "TWILIO_API_SECRET", drawn.replace('u', "-"), false),
             ("twilio-verify", "TWILIO_API_SECRET", format!("{drawn}x"), false),

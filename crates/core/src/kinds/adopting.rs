@@ -363,6 +363,16 @@ async fn find_rules(all: &[Json], reader: &Reader, found: &mut Found) -> Result<
             found.left.push("the packages of the post-login Action: mfa.post_login takes none".into());
         }
         rest -= 1;
+        // Behind the rules, and only with the code that ships: nobody can tell what other code reads.
+        let built_in = crate::builtin::source("login-feedback").unwrap_or_default();
+        if let Some(reporter) = on_trigger.iter().find(|one| text(one, "code") == built_in) {
+            found.probe(&[REPORTER[0], REPORTER[1], "name"], json!(text(reporter, "name")));
+            if let Some(at) = last_written(reporter) {
+                found.say(&[REPORTER[0], REPORTER[1], "secrets_as_of"], json!(at));
+            }
+            told_of(reporter, found);
+            rest -= 1;
+        }
     }
     if rest > 0 {
         found.left.push(format!("{rest} Action(s) on {} without rules of a manifest", spec.trigger.id));
@@ -418,6 +428,7 @@ async fn find_legacy_delivery(reader: &Reader, found: &mut Found) -> Result<bool
 }
 
 const FUNCTION: [&str; 2] = ["feedback", "function"];
+const REPORTER: [&str; 2] = ["feedback", "action"];
 const STREAM: [&str; 2] = ["feedback", "log_stream"];
 
 /// The stream of the feedback with its receiver, and all other HTTP streams.
@@ -628,15 +639,16 @@ async fn find_function(service: &Json, stream: &Json, reader: &Reader) -> Result
 
 /// A Function reports to a Verify service, so without one it is left alone.
 fn settle_receiver(found: &mut Found) {
-    let is_function = |path: &Path| path.starts_with(&FUNCTION.map(str::to_owned));
     let has_service = found.keys.keys().any(|path| path[0] == SERVICE);
-    if found.probed.keys().any(is_function) && !has_service && found.asks.is_empty() {
-        found.probed.retain(|path, _| !is_function(path));
-        found.keys.retain(|path, _| !is_function(path));
-        found.left.push(
-            "the Function that receives the feedback: it reports to a Verify service, and none is adopted"
-                .into(),
-        );
+    for (section, what) in [(FUNCTION, "Function that receives"), (REPORTER, "Action that gives")] {
+        let is_its = |path: &Path| path.starts_with(&section.map(str::to_owned));
+        if found.probed.keys().any(is_its) && !has_service && found.asks.is_empty() {
+            found.probed.retain(|path, _| !is_its(path));
+            found.keys.retain(|path, _| !is_its(path));
+            found.left.push(format!(
+                "the {what} the feedback: it reports to a Verify service, and none is adopted"
+            ));
+        }
     }
     // A limit that the code does not pass may be passed by another sender.
     for name in std::mem::take(&mut found.limits) {
@@ -646,11 +658,12 @@ fn settle_receiver(found: &mut Found) {
 }
 
 /// Sections that only a manifest with something found above has. Every other section has settings of each tenant.
-pub const OF_FOUND: [&str; 11] = [
+pub const OF_FOUND: [&str; 12] = [
     "action",
     "action.binding",
     "attest",
     "feedback",
+    "feedback.action",
     "feedback.function",
     "feedback.log_stream",
     "log_streams",

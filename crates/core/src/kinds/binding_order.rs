@@ -5,6 +5,8 @@
 pub enum Position {
     First,
     Last,
+    /// Like last, but a new entry comes before that one.
+    LastBefore(String),
     Before(String),
     After(String),
 }
@@ -43,8 +45,9 @@ pub fn place(list: &[Bound], ours: &Bound, position: &Position) -> Vec<Bound> {
         Position::First => 0,
         // "last" is the place for a new entry. An entry that is bound already stays where it is, because somebody may
         // have put another one behind it on purpose.
-        Position::Last if is_bound => now,
+        Position::Last | Position::LastBefore(_) if is_bound => now,
         Position::Last => others.len(),
+        Position::LastBefore(name) => find(name).unwrap_or(others.len()),
         Position::Before(name) => match find(name) {
             Some(other) if is_bound && now <= other => now,
             Some(other) => other,
@@ -73,6 +76,16 @@ mod tests {
 
     fn names(list: &[Bound]) -> String {
         list.iter().map(|entry| entry.action_name.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_new_entry_may_be_the_last_but_for_one() {
+        let position = Position::LastBefore("b".into());
+        for (before, after) in [("a b c", "a us b c"), ("a c", "a c us"), ("b us", "b us"), ("us b", "us b")]
+        {
+            let list: Vec<Bound> = before.split_whitespace().map(bound).collect();
+            assert_eq!(names(&place(&list, &bound("us"), &position)), after, "{before}");
+        }
     }
 
     #[test]

@@ -78,6 +78,8 @@ pub const KINDS: &[&dyn Kind] = &[
     &settings::POST_LOGIN_FACTORS,
     &action::POST_LOGIN,
     &trigger_binding::POST_LOGIN_BINDING,
+    &action::FEEDBACK,
+    &trigger_binding::FEEDBACK_BINDING,
     &settings::UNIVERSAL_LOGIN,
     &settings::BRANDING,
     &settings::PHONE_PROTECTION,

@@ -14,7 +14,7 @@ use super::guards::OTHERS;
 use super::identity::{self, Candidate, Clues, Meant};
 use super::looks::{self, Ready, delivery, handed_on, sender};
 use super::remote::{actions, bindings};
-use super::said::actions::{Company, LEGACY, PHONE, POST_LOGIN, Spec};
+use super::said::actions::{Company, FEEDBACK, LEGACY, PHONE, POST_LOGIN, Spec};
 use super::said::rules;
 use super::{Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, Whose, step, text};
 use crate::diag::{Problem, codes};
@@ -42,6 +42,8 @@ pub struct TriggerBinding {
     pub stage: Stage,
     /// Stage of the step that unbinds it.
     pub remove: Stage,
+    /// The place in the list if the manifest names none.
+    pub place: fn(&Manifest) -> Position,
     /// What users notice when the Action is bound, in words. `None`: nothing.
     pub danger: fn(&Diff<'_>) -> Option<String>,
     /// What users notice when the Action is unbound, in words.
@@ -57,6 +59,7 @@ pub static LEGACY_BINDING: TriggerBinding = TriggerBinding {
     sections: &[&SECTION],
     stage: Stage::Bind,
     remove: Stage::Unbind,
+    place: |_| Position::Last,
     danger: |_| None,
     removal_danger: None,
     ready: Some(handed_on::ready),
@@ -69,6 +72,7 @@ pub static PHONE_BINDING: TriggerBinding = TriggerBinding {
     sections: &[&SECTION],
     stage: Stage::Bind,
     remove: Stage::Unbind,
+    place: |_| Position::Last,
     danger: |_| None,
     removal_danger: None,
     ready: Some(handed_on::ready),
@@ -81,9 +85,27 @@ pub static POST_LOGIN_BINDING: TriggerBinding = TriggerBinding {
     sections: &[&POST_LOGIN_SECTION],
     stage: Stage::BindRules,
     remove: Stage::UnbindRules,
+    // What was proven by a rule is reported behind it.
+    place: |manifest| match (FEEDBACK.wanted)(manifest) {
+        true => Position::LastBefore(FEEDBACK.action_name(manifest)),
+        false => Position::Last,
+    },
     danger: rules::danger_of_binding,
     removal_danger: Some("no login is asked for a second factor by these rules any more"),
     ready: Some(looks::rules::ready),
+};
+
+/// The binding of the Action that gives feedback, behind the one with the rules.
+pub static FEEDBACK_BINDING: TriggerBinding = TriggerBinding {
+    action: &FEEDBACK,
+    section: FEEDBACK.section,
+    sections: &[],
+    stage: Stage::Feedback,
+    remove: Stage::RemoveFeedback,
+    place: |manifest| Position::After(POST_LOGIN.action_name(manifest)),
+    danger: |_| None,
+    removal_danger: None,
+    ready: None,
 };
 
 /// What a step does.
@@ -181,7 +203,8 @@ impl TriggerBinding {
     }
 
     fn position(&self, manifest: &Manifest) -> Position {
-        manifest.text(self.section, "position").and_then(Position::parse).unwrap_or(Position::Last)
+        let said = manifest.text(self.section, "position").and_then(Position::parse);
+        said.filter(|position| *position != Position::Last).unwrap_or_else(|| (self.place)(manifest))
     }
 
     /// The step that tries a binding once more that the tenant refused in an earlier run. `None`: it was not refused.

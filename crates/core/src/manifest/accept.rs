@@ -87,7 +87,7 @@ fn hexadecimal(value: &str) -> Result<(), (String, String)> {
 const NO_SETTING: &str = "the tenant has no value of it";
 const SENDS: &str = "it decides what sends the codes of logins";
 const ASKS: &str = "it decides which logins are asked for a factor, and for which one";
-const REPORTS: &str = "without the feedback of the stream Verify locks numbers out";
+const REPORTS: &str = "without the feedback Verify locks numbers out";
 const TELLS: &str = "it decides who is sent the events of the tenant";
 const GUARDS: &str = "it protects numbers and users from floods of codes";
 
@@ -117,6 +117,11 @@ pub const NEVER: &[(&str, &str)] = &[
     ("feedback.function.path", REPORTS),
     ("feedback.function.unique_name", "it says which Function is meant"),
     ("feedback.function.environment", "it says which Function is meant"),
+    ("feedback.action.code", REPORTS),
+    ("feedback.action.runtime", REPORTS),
+    ("feedback.action.api_key", REPORTS),
+    ("feedback.action.api_secret", REPORTS),
+    ("feedback.action.secrets_as_of", NO_SETTING),
     ("feedback.log_stream.endpoint", REPORTS),
     ("feedback.log_stream.authorization", REPORTS),
     ("feedback.log_stream.custom_headers", REPORTS),

@@ -74,6 +74,19 @@ feedback:
 ",
     ),
     (
+        "feedback.action",
+        "\
+feedback:
+  action:                                   # behind mfa.post_login, which it needs
+    api_key: ${env.TWILIO_FEEDBACK_KEY}
+    api_secret: ${env.TWILIO_FEEDBACK_SECRET}
+verify_service: {}
+mfa:
+  factors: { phone: on }
+  post_login: { rules: { admins: { roles: [Admin], factors: [phone] } } }
+",
+    ),
+    (
         "feedback.function",
         "\
 feedback:

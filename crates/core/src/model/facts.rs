@@ -31,10 +31,15 @@ pub enum Fact {
     /// The post-login Action that contains the rules.
     #[serde(rename = "rules.action")]
     RulesAction(ActionState),
+    /// The post-login Action that tells Verify which codes were used.
+    #[serde(rename = "feedback.action")]
+    FeedbackAction(ActionState),
     Bound(Binding),
     LegacyBound(Binding),
     #[serde(rename = "rules.bound")]
     RulesBound(Binding),
+    #[serde(rename = "feedback.bound")]
+    FeedbackBound(Binding),
     /// The rate limits that the deployed code passes to Verify.
     #[serde(rename = "action.limits")]
     ActionLimits(Option<Vec<String>>),

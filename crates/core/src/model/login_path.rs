@@ -42,7 +42,8 @@ impl<T> From<Option<T>> for Known<T> {
     }
 }
 
-/// An Action of the path: one that sends, of this stack or of others, or this stack's Action with the rules.
+/// An Action of the path: one that sends, of this stack or of others, or this stack's Action with the rules or for the
+/// feedback.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OurAction {
     pub state: Known<ActionState>,
@@ -78,6 +79,8 @@ pub struct LoginPath {
     pub legacy: OurAction,
     /// The Action that asks for factors after the login.
     pub post_login: OurAction,
+    /// The Action that gives feedback after the login.
+    pub reporter: OurAction,
     pub limits: BTreeMap<String, bool>,
     pub service: Known<bool>,
     pub feedback: Known<Stream>,
@@ -123,6 +126,8 @@ impl LoginPath {
             Fact::Action(state) => self.phone.state = Known::Is(state),
             Fact::LegacyAction(state) => self.legacy.state = Known::Is(state),
             Fact::RulesAction(state) => self.post_login.state = Known::Is(state),
+            Fact::FeedbackAction(state) => self.reporter.state = Known::Is(state),
+            Fact::FeedbackBound(binding) => self.reporter.bound = Known::Is(binding),
             Fact::Bound(binding) => self.phone.bound = Known::Is(binding),
             Fact::LegacyBound(binding) => self.legacy.bound = Known::Is(binding),
             Fact::RulesBound(binding) => self.post_login.bound = Known::Is(binding),
@@ -235,12 +240,16 @@ impl LoginPath {
         rules.map(|(name, factors)| (name.as_str(), usable(factors))).collect()
     }
 
-    /// Whether Verify learns of the success of a code: the log stream is active, and the Function serves, if the stream
-    /// sends to the Function. Without a Function of ours, somebody else runs the receiver.
+    /// Whether Verify learns of the success of a code: a post-login Action reports it, or the log stream is active, and
+    /// the Function serves, if the stream sends to the Function. Without a Function of ours, somebody else runs the
+    /// receiver.
     pub fn fed(&self) -> bool {
+        let reports =
+            self.reporter.bound.is(&Binding::Bound) && self.reporter.state.is(&ActionState::Deployed);
         let pair = self.endpoint.get().zip(self.function_url.get());
         let elsewhere = pair.is_some_and(|(endpoint, url)| endpoint != url);
-        self.feedback.is(&Stream::Active) && (elsewhere || self.function.may_be(&FunctionState::Deployed))
+        let receives = elsewhere || self.function.may_be(&FunctionState::Deployed);
+        reports || self.feedback.is(&Stream::Active) && receives
     }
 
     /// Whether the tenant's phone provider is known to deliver phone messages.

@@ -10,13 +10,16 @@ pub fn is_watched(plan: &Plan) -> bool {
 
 fn brings_news(step: &Step) -> bool {
     use Fact::{
-        Action, Bound, Customize, Factor, LegacyAction, LegacyBound, MessageTypes, Policy, Provider, Rules,
-        RulesAction, RulesBound, Selected, Unified,
+        Action, Bound, Customize, Factor, FeedbackAction, FeedbackBound, LegacyAction, LegacyBound,
+        MessageTypes, Policy, Provider, Rules, RulesAction, RulesBound, Selected, Unified,
     };
     step.effects.any(|fact| match fact {
-        Action(state) | LegacyAction(state) | RulesAction(state) => *state == ActionState::Deployed,
+        Action(state) | LegacyAction(state) | RulesAction(state) | FeedbackAction(state) => {
+            *state == ActionState::Deployed
+        }
         Factor(_, on) => *on == Some(true),
-        Bound(_) | LegacyBound(_) | RulesBound(_) | Provider(_) | Selected(_) | Unified(_) => true,
+        Bound(_) | LegacyBound(_) | RulesBound(_) | FeedbackBound(_) | Provider(_) | Selected(_)
+        | Unified(_) => true,
         MessageTypes(_) | Policy(_) | Customize(_) | Rules(_) => true,
         _ => false,
     })

@@ -200,7 +200,9 @@ pub(super) fn step_back(row: &Action, address: &Address, seen: &Seen, entry: &En
          whether they still work nobody can prove, and where they do not, {}",
         row.stops
     ));
-    step.effects = Facts::from([(row.fact)(ActionState::Deployed), (row.limits)(None), Fact::Service(None)]);
+    let limits = row.limits.map(|limits| limits(None));
+    step.effects =
+        [(row.fact)(ActionState::Deployed), Fact::Service(None)].into_iter().chain(limits).collect();
     if row.sends {
         step.effects.insert(Fact::Former(true));
         step.effects.insert(Fact::FormerRuns(true));

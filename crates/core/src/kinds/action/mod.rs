@@ -23,9 +23,10 @@ use serde_json::{Value as Json, json};
 use super::looks::handed_on;
 use super::remote::versions::VERIFY_SID;
 use super::said::actions::{self, Company, interim_name, is_named};
+use super::said::login_feedback;
 use super::{
-    Back, Diff, Done, Hint, Kind, Leaving, Resource, Run, Seen, Task, WayBack, added, code_check, npm,
-    require_id, step, text,
+    Back, Diff, Done, Hint, Kind, Leaving, Resource, Run, SaidBy, Seen, Task, WayBack, added, code_check,
+    npm, require_id, step, text,
 };
 use crate::diag::{Problem, codes};
 use crate::model::address::Address;
@@ -45,7 +46,7 @@ use act::Act;
 use build::{DEPLOY_PAUSE_MS, SETTLE_LOOKS, wait_until_built, wait_until_deployed};
 use row::KEEPS;
 pub use row::{Action, Stages};
-pub use rows::{LEGACY, PHONE, POST_LOGIN};
+pub use rows::{FEEDBACK, LEGACY, PHONE, POST_LOGIN};
 use wire::{MODULES, Own, body, is_draft_of, name_of, needs_deploy, own_state};
 pub use wire::{Running, live_version, parse, running, status};
 
@@ -55,7 +56,7 @@ pub use super::remote::actions::{has_trigger, items, list_actions, read_action};
 const AS_OF: &str = "secrets_as_of";
 
 /// The danger of a deployment after which Verify sends and the manifest has no feedback.
-const BEGINS: &str = "codes go through Verify from here on, and this manifest has no feedback.log_stream";
+const BEGINS: &str = "codes go through Verify from here on, and this manifest has neither feedback.log_stream nor feedback.action";
 
 /// Whether Verify begins to send: the running version has no SID of a Verify service, and the wanted version has one.
 fn begins_to_verify(diff: &Diff<'_>) -> bool {
@@ -77,17 +78,22 @@ impl Kind for Action {
         "/api/v2/actions/actions"
     }
 
+    fn said_by(&self, _manifest: &Manifest, _address: &Address, field: &str) -> SaidBy {
+        (self.said_by)(field)
+    }
+
     fn declare(&self, manifest: &Manifest) -> Vec<Resource> {
         let Some(attrs) = manifest.section(self.section).filter(|_| (self.wanted)(manifest)) else {
             return Vec::new();
         };
         let mut desired = attrs.clone();
-        // The rules are part of the code.
-        let own = ["unmanaged_secrets", AS_OF];
+        // The rules are part of the code, and the key is among the secrets.
+        let own = ["unmanaged_secrets", AS_OF, "api_key", "api_secret"];
         desired.retain(|key, _| !own.contains(&key.as_str()) && !key.starts_with("rules."));
         if let Some(code) = attrs.get("code").and_then(Value::as_str) {
             desired.insert("code".into(), (self.code)(manifest, code.to_owned()));
         }
+        desired.extend((self.given)(manifest));
         // The runtime state is part of the desired state: the draft has to be what runs.
         desired.insert("deployed".into(), Value::Known(json!(true)));
         desired.insert("name".into(), Value::text(self.action_name(manifest)));
@@ -211,6 +217,10 @@ impl Kind for Action {
         })
     }
 
+    fn notices(&self, manifest: &Manifest, _as_of_ms: u64) -> Vec<Finding> {
+        (self.notice)(manifest).into_iter().collect()
+    }
+
     fn must_stay(&self, _step: &Step, _before: &LoginPath, after: &LoginPath) -> Option<(Level, String)> {
         (self.is_needed)(after).then(|| (Level::Blocker, format!("{KEEPS} still sends through this Action")))
     }
@@ -273,8 +283,8 @@ impl Kind for Action {
             step.danger = (self.danger)(diff);
             if let Some(verifies) = self.verifies.filter(|_| begins_to_verify(diff)) {
                 step.effects.insert(verifies(true));
-                let feedback = diff.manifest.section("feedback.log_stream");
-                step.danger = step.danger.take().or_else(|| feedback.is_none().then(|| BEGINS.into()));
+                let is_reported = login_feedback::is_reported(diff.manifest);
+                step.danger = step.danger.take().or_else(|| (!is_reported).then(|| BEGINS.into()));
             }
             steps.push(step);
         }
@@ -349,7 +359,7 @@ impl Kind for Action {
             let wanted = name_of(run.desired);
             let act: Act = run.act()?;
             if let Act::Draft { secrets: true } = act {
-                let tried = handed_on::tried_secrets(run.desired, run.manifest, writer.reader());
+                let tried = handed_on::tried_secrets(run.desired, self.name, run.manifest, writer.reader());
                 writer.checked(tried).await?;
             }
             match act {
@@ -454,6 +464,13 @@ impl Kind for Action {
             &place,
         )
         .map(|told| if sends { dropping(told, self.section) } else { told });
+        // Not every section can name them.
+        let can_name =
+            self.sections.iter().any(|one| one.fields.iter().any(|f| f.key == "unmanaged_secrets"));
+        let secrets = secrets.map(|told| match can_name {
+            true => told,
+            false => Finding { help: "remove it from the Action in the Auth0 dashboard".into(), ..told },
+        });
         secrets.into_iter().chain(added_modules(diff)).collect()
     }
 

@@ -9,11 +9,11 @@ use crate::diag::Problem;
 use crate::kinds::looks::Ready;
 use crate::kinds::remote::actions::has_trigger;
 use crate::kinds::said::actions::Spec;
-use crate::kinds::{Diff, Seen};
+use crate::kinds::{Diff, SaidBy, Seen};
 use crate::model::field::Section;
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
-use crate::model::plan::Stage;
+use crate::model::plan::{Finding, Stage};
 
 /// Subject of the messages that say why an Action has to stay; a verb follows.
 pub(super) const KEEPS: &str = "the tenant's phone provider, which this stack does not delete,";
@@ -24,6 +24,10 @@ pub struct Action {
     pub sections: &'static [&'static Section],
     /// Checks of this row alone.
     pub check: fn(&Manifest, &mut Vec<Problem>),
+    /// Where the manifest gives the value of a field.
+    pub said_by: fn(&str) -> SaidBy,
+    /// What a plan says of the Action, whatever it changes.
+    pub notice: fn(&Manifest) -> Option<Finding>,
     /// What users notice of a deployment, in words. `None`: nothing.
     pub danger: fn(&Diff<'_>) -> Option<String>,
     /// What stops if the code of the Action does not work, in words.

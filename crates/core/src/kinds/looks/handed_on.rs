@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use super::limits;
 use crate::kinds::remote::verify_service::read_service;
-use crate::kinds::said::function;
+use crate::kinds::said::{function, login_feedback};
 use crate::kinds::{Run, Task, is_sid, text};
 use crate::model::call::{Credentials, Failed};
 use crate::model::codes;
@@ -49,6 +49,8 @@ struct Place {
 const ACTION: Place = Place { address: "action", prefix: "secrets.", section: "action.secrets" };
 const FUNCTION: Place =
     Place { address: function::NAME, prefix: "variables.", section: function::SECTION_PATH };
+const FEEDBACK: Place =
+    Place { address: login_feedback::NAME, prefix: "secrets.", section: login_feedback::SECTION };
 
 /// One pair of credentials among the values of a place.
 struct Held {
@@ -123,7 +125,8 @@ fn credentials_in(attrs: &Attrs, place: Place) -> Vec<Held> {
 fn places_with_values(manifest: &Manifest) -> Vec<(Attrs, Place)> {
     let action = manifest.section(ACTION.section.split('.').next().unwrap_or_default()).cloned();
     let function = function::variables(manifest);
-    [(action, ACTION), (function, FUNCTION)]
+    let feedback = manifest.section(login_feedback::SECTION).map(|_| login_feedback::secrets(manifest));
+    [(action, ACTION), (function, FUNCTION), (feedback, FEEDBACK)]
         .into_iter()
         .filter_map(|(attrs, place)| Some((attrs?, place)))
         .collect()
@@ -235,12 +238,18 @@ async fn all_taken(all: Vec<Held>, undone: &str, reader: &Reader) -> Result<(), 
     Ok(())
 }
 
-/// Tries the credentials among the secrets of an Action that is about to be written.
+/// Tries the credentials among the secrets of an Action that is about to be written. `action`: name of its kind.
 ///
 /// # Errors
 /// Twilio does not accept them, or this could not be found out. Nothing was written.
-pub async fn tried_secrets(attrs: &Attrs, manifest: &Manifest, reader: &Reader) -> Result<(), Failed> {
-    tried(attrs, ACTION, manifest, reader).await
+pub async fn tried_secrets(
+    attrs: &Attrs,
+    action: &str,
+    manifest: &Manifest,
+    reader: &Reader,
+) -> Result<(), Failed> {
+    let place = if action == FEEDBACK.address { FEEDBACK } else { ACTION };
+    tried(attrs, place, manifest, reader).await
 }
 
 /// Like [`tried_secrets`], for the variables of the Function.

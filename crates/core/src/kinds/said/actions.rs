@@ -1,12 +1,12 @@
 //! The Actions of a stack in the manifest: the name of each, when the manifest wants it, and what its code says.
 
-use super::{code_limits, legacy, rules};
+use super::{code_limits, legacy, login_feedback, rules};
 use crate::builtin;
 use crate::kinds::Leaving;
 use crate::model::facts::{ActionState, Binding, Fact};
 use crate::model::ledger;
 use crate::model::manifest::Manifest;
-use crate::model::value::Value;
+use crate::model::value::{Attrs, Value};
 
 /// A trigger of Auth0 ("Auth0 docs, Actions triggers", 2026-08).
 #[derive(Debug, PartialEq, Eq)]
@@ -30,6 +30,9 @@ pub enum Company {
     Any,
 }
 
+/// Makes a fact of the names of rate limits; `None`: they are not known.
+pub type OfLimits = fn(Option<Vec<String>>) -> Fact;
+
 /// An Action that a stack can have, as far as it is known without the tenant.
 pub struct Spec {
     /// The name of the Action's kind, which is also the address of its resource.
@@ -51,12 +54,14 @@ pub struct Spec {
     /// Makes the code that is sent from the manifest's code. For some Actions it includes rate limits or rules of the
     /// manifest.
     pub code: fn(&Manifest, String) -> Value,
+    /// The secrets that the stack fills in from other keys.
+    pub given: fn(&Manifest) -> Attrs,
     /// Makes a fact of the Action's state.
     pub fact: fn(ActionState) -> Fact,
     /// Makes a fact of the state of the binding.
     pub bound: fn(Binding) -> Fact,
-    /// Makes a fact of the rate limits that the Action's code passes.
-    pub limits: fn(Option<Vec<String>>) -> Fact,
+    /// Makes a fact of the rate limits that the Action's code passes. `None`: it passes none.
+    pub limits: Option<OfLimits>,
     /// The fact that follows from the text of deployed code.
     pub fact_of_code: fn(&str) -> Fact,
     /// Makes the fact whether the Action has the SID of a Verify service. `None`: the Action sends nothing.
@@ -119,9 +124,10 @@ pub static PHONE: Spec = Spec {
     sends: true,
     wanted: |manifest| manifest.section("action").is_some() && !legacy::is_legacy(manifest),
     code: |manifest, code| Value::text(code_limits::fill(manifest, code)),
+    given: |_| Attrs::new(),
     fact: Fact::Action,
     bound: Fact::Bound,
-    limits: Fact::ActionLimits,
+    limits: Some(Fact::ActionLimits),
     fact_of_code: |code| Fact::ActionLimits(code_limits::names(code)),
     verifies: Some(Fact::ActionVerifies),
     of_others: Some(Fact::ActionOfOthers),
@@ -150,9 +156,10 @@ pub static LEGACY: Spec = Spec {
         let legacy = builtin::legacy_of(&code).map(str::to_owned);
         Value::text(code_limits::fill(manifest, legacy.unwrap_or(code)))
     },
+    given: |_| Attrs::new(),
     fact: Fact::LegacyAction,
     bound: Fact::LegacyBound,
-    limits: Fact::LegacyLimits,
+    limits: Some(Fact::LegacyLimits),
     fact_of_code: |code| Fact::LegacyLimits(code_limits::names(code)),
     verifies: Some(Fact::LegacyVerifies),
     of_others: Some(Fact::LegacyOfOthers),
@@ -177,10 +184,35 @@ pub static POST_LOGIN: Spec = Spec {
     sends: false,
     wanted: |manifest| manifest.section(rules::SECTION).is_some(),
     code: rules::code_with_rules,
+    given: |_| Attrs::new(),
     fact: Fact::RulesAction,
     bound: Fact::RulesBound,
-    limits: Fact::RulesLimits,
+    limits: Some(Fact::RulesLimits),
     fact_of_code: rules::demands_fact,
+    verifies: None,
+    of_others: None,
+    optional: false,
+    sender: "",
+    leaving: |_| Leaving::Removed,
+};
+
+/// The Action that tells Verify at the end of a login that its code was used.
+pub static FEEDBACK: Spec = Spec {
+    name: login_feedback::NAME,
+    binding: "feedback_action_binding",
+    section: login_feedback::SECTION,
+    trigger: POST_LOGIN.trigger,
+    title: "Lockstep feedback",
+    moves_from: None,
+    sends: false,
+    wanted: |manifest| manifest.section(login_feedback::SECTION).is_some(),
+    code: |_, code| Value::text(code),
+    given: login_feedback::secrets,
+    fact: Fact::FeedbackAction,
+    bound: Fact::FeedbackBound,
+    limits: None,
+    // Nothing is concluded from its text, only from its being deployed.
+    fact_of_code: |_| Fact::FeedbackAction(ActionState::Deployed),
     verifies: None,
     of_others: None,
     optional: false,
@@ -192,7 +224,7 @@ pub static POST_LOGIN: Spec = Spec {
 pub static SENDING: [&Spec; 2] = [&PHONE, &LEGACY];
 
 /// All Actions of a stack. They share the limit of Actions that a tenant has.
-pub static ALL: &[&Spec] = &[&PHONE, &LEGACY, &POST_LOGIN];
+pub static ALL: &[&Spec] = &[&PHONE, &LEGACY, &POST_LOGIN, &FEEDBACK];
 
 /// The Action that sends the codes under this manifest.
 pub fn sending(manifest: &Manifest) -> &'static Spec {

@@ -4,6 +4,7 @@ pub mod actions;
 pub mod code_limits;
 pub mod function;
 pub mod legacy;
+pub mod login_feedback;
 pub mod passwordless;
 pub mod phone;
 pub mod rate_limits;

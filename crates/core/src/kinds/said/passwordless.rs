@@ -8,6 +8,7 @@
 use serde_json::json;
 
 use super::legacy;
+use super::login_feedback;
 use super::streams::SECTION_PATH as STREAM;
 use crate::diag::{Problem, codes};
 use crate::model::field::{FIELD, Field, Section, Type};
@@ -53,8 +54,13 @@ fn missing_filters<'a>(needed: &[&'a str], filters: &[String]) -> Vec<&'a str> {
     needed.iter().filter(dropped).copied().collect()
 }
 
-/// Whether the manifest has a stream for the feedback that does not carry the success of passwordless logins.
+/// Whether the manifest has a stream for the feedback that does not carry the success of passwordless logins, and no
+/// Action that reports them.
 pub fn leaves_out(manifest: &Manifest) -> bool {
+    is_left_out(manifest) && manifest.section(login_feedback::SECTION).is_none()
+}
+
+fn is_left_out(manifest: &Manifest) -> bool {
     let Some(stream) = manifest.section(STREAM) else { return false };
     match stream.contains_key("filters") {
         true => !missing_filters(&[LOGINS], &manifest.set(STREAM, "filters")).is_empty(),
@@ -78,13 +84,13 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
         return;
     }
     let place = "feedback.passwordless";
-    if manifest.section(STREAM).is_none() {
+    if !login_feedback::is_reported(manifest) {
         out.push(Problem::error(
             codes::MISSING_KEY,
             place,
             "nothing carries the feedback",
-            "passwordless is on, and there is no feedback.log_stream",
-            "add feedback.log_stream, or remove this line",
+            "passwordless is on, and there is neither feedback.log_stream nor feedback.action",
+            "add one of them, or remove this line",
         ));
     } else if legacy::is_legacy(manifest) {
         let problem = Problem::error(
@@ -98,12 +104,14 @@ pub fn check(manifest: &Manifest, out: &mut Vec<Problem>) {
     }
 }
 
-/// The note in a plan about the feedback for passwordless logins. `None` without a stream or without unified delivery.
+/// The note in a plan about the feedback for passwordless logins. `None` without a stream or without unified delivery,
+/// or if an Action alone reports them.
 pub fn notice(manifest: &Manifest) -> Option<Finding> {
     manifest.section(STREAM).filter(|_| manifest.text("phone", "delivery") == Some("unified"))?;
-    let text = match leaves_out(manifest) {
-        true => format!("while this is off, {WITHOUT}"),
-        false => "the receiver learns of every successful login".into(),
+    let text = match (is_left_out(manifest), leaves_out(manifest)) {
+        (_, true) => format!("while this is off, {WITHOUT}"),
+        (true, false) => return None,
+        (false, false) => "the receiver learns of every successful login".into(),
     };
     Some(Finding {
         code: codes::WHAT_IS_REPORTED,

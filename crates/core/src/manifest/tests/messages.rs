@@ -136,7 +136,7 @@ fn what_is_said_about_wrong_manifests() {
         (
             with("action:\n  code: builtin:nothing\n"),
             &[
-                "12:9: error[LS0105]: there is no built-in code nothing: there are twilio-verify, twilio-verify-legacy, twilio-verify-fetch, twilio-verify-fetch-legacy, verify-feedback and mfa-post-login (help: write builtin: and one of these names, or the path of a file)",
+                "12:9: error[LS0105]: there is no built-in code nothing: there are twilio-verify, twilio-verify-legacy, twilio-verify-fetch, twilio-verify-fetch-legacy, verify-feedback, login-feedback and mfa-post-login (help: write builtin: and one of these names, or the path of a file)",
             ],
         ),
         (
