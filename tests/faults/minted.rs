@@ -80,16 +80,13 @@ fn dead(world: &World) -> Vec<String> {
     let mut world = world.clone();
     let mut held: Vec<(&str, String, String)> = Vec::new();
     for action in &world.tenant_mut(DOMAIN).actions {
-        let Some(live) = action.live_version().filter(|_| action.supports("custom-phone-provider")) else {
-            continue;
-        };
+        let Some(live) = action.live_version() else { continue };
         let value =
             |name: &str| live.secrets.iter().find(|one| one.name == name).map(|one| one.value.clone());
-        held.push((
-            "the Action",
-            value("TWILIO_API_KEY").unwrap_or_default(),
-            value("TWILIO_API_SECRET").unwrap_or_default(),
-        ));
+        let (key, secret) = (value("TWILIO_API_KEY"), value("TWILIO_API_SECRET"));
+        if key.is_some() || action.supports("custom-phone-provider") {
+            held.push((&action.name, key.unwrap_or_default(), secret.unwrap_or_default()));
+        }
     }
     let is_good = |(_, sid, secret): &&(&str, String, String)| {
         world.keys.get(sid).is_some_and(|key| !key.deleted && key.secret.as_ref() == Some(secret))
@@ -161,6 +158,32 @@ fn the_keys_are_made_once_and_handed_on() {
         assert!(!record.contains(&secret), "the record has a secret");
     }
     assert!(record.contains(world.keys.keys().next().expect("a key")), "the record has the SIDs");
+}
+
+/// The Action that reports may have the key that reports, beside the Function or without one.
+#[test]
+fn the_action_that_reports_gets_the_key_that_reports() {
+    let asks = "mfa:\n  post_login:\n    rules:\n      admins: { roles: [Admin], factors: [phone, otp] }\n";
+    let reports = "feedback:\n  action: { api_key: \"${minted.feedback.sid}\", api_secret: \"${minted.feedback.secret}\" }\n";
+    let mut bench = bench();
+    bench.stack.text = bench.stack.text.replace("policy: always", "policy: never").replace("mfa:\n", asks);
+    bench.stack.text = bench.stack.text.replace("feedback:\n", reports);
+    settled(&mut bench, "made");
+    let holders = |world: &World| {
+        let mut world = world.clone();
+        let live = world.tenant_mut(DOMAIN).actions.iter().filter_map(|action| action.live_version());
+        let (key, _) = function_has(&world);
+        live.filter(|version| version.secret("TWILIO_API_KEY").is_some_and(|one| one.value == key)).count()
+    };
+    assert_eq!(holders(&bench.world()), 1, "the Action has the key of the Function");
+    rotate(&mut bench, &["minted.feedback"]);
+    assert_eq!(bench.ended(false), Ended::Done);
+    rotate(&mut bench, &[]);
+    settled(&mut bench, "rotated");
+    assert_eq!(ours(&bench.world()), ["feedback g2", "sender g1"]);
+    assert_eq!(holders(&bench.world()), 1);
+    assert_eq!(bench.ended(true), Ended::Done);
+    assert_eq!(ours(&bench.world()), Vec::<String>::new());
 }
 
 #[test]

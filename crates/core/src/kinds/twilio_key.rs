@@ -200,7 +200,7 @@ impl Kind for TwilioKey {
                 let Some((name, part)) = minted::part_of(value) else { continue };
                 let Some(key) = minted::by_name(name) else { continue };
                 let at = |key: &minted::Minted| if part == SECRET { key.secret_at } else { key.sid_at };
-                if section != key.section || !field.starts_with(at(key)) {
+                if !key.sections.contains(&section.as_str()) || !field.starts_with(at(key)) {
                     out.push(misplaced(section, field, key, part));
                     continue;
                 }
@@ -556,11 +556,12 @@ fn unreadable(address: &Address, failed: &Failed) -> Seen {
 fn misplaced(section: &str, field: &str, key: &minted::Minted, part: &str) -> Problem {
     let place = |key: &minted::Minted, part: &str| {
         let at = if part == SECRET { key.secret_at } else { key.sid_at };
-        format!("{}.{}", key.section, at.trim_end_matches('.'))
+        let places = key.sections.iter().map(|section| format!("{section}.{}", at.trim_end_matches('.')));
+        places.collect::<Vec<_>>().join(" and ")
     };
     let fits = |other: &minted::Minted, part: &str| {
         let at = if part == SECRET { other.secret_at } else { other.sid_at };
-        other.section == section && field.starts_with(at)
+        other.sections.contains(&section) && field.starts_with(at)
     };
     let near = minted::ALL.iter().find_map(|other| {
         let part = [part, "sid", SECRET].into_iter().find(|part| fits(other, part))?;

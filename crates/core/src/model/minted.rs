@@ -12,8 +12,8 @@ pub struct Minted {
     pub name: &'static str,
     /// All that the key may do (permission strings of "Twilio docs, restricted API keys", 2025-12).
     pub allow: &'static [&'static str],
-    /// The section that may use it, and the beginning of the keys there that take its SID and its secret.
-    pub section: &'static str,
+    /// The sections that may use it, and the beginning of the keys there that take its SID and its secret.
+    pub sections: &'static [&'static str],
     pub sid_at: &'static str,
     pub secret_at: &'static str,
 }
@@ -23,14 +23,14 @@ pub const ALL: [Minted; 2] = [
     Minted {
         name: "sender",
         allow: &["/twilio/verify/verification/create"],
-        section: "action",
+        sections: &["action"],
         sid_at: "secrets.",
         secret_at: "secrets.",
     },
     Minted {
         name: "feedback",
         allow: &["/twilio/verify/verification/update"],
-        section: "feedback.function",
+        sections: &["feedback.function", "feedback.action"],
         sid_at: "api_key",
         secret_at: "api_secret",
     },
