@@ -439,6 +439,22 @@ fn a_rollback_keeps_the_key_that_is_in_use() {
     settled(&mut bench, "rolled back");
 }
 
+/// If the provider and its Action stay for the tenant's messages, so does the key.
+#[test]
+fn a_rollback_of_the_first_apply_takes_no_key_from_an_action_that_stays() {
+    let mut bench = bench();
+    bench.stack.text = bench.stack.text.replace("  policy: always ", "  # policy: always ");
+    assert_eq!(bench.ended(false), Ended::Done);
+    let mut session = bench.stack.session(false);
+    session.rollback = true;
+    let outcome = bench.stack.process(Stop::default(), |port| crate::support::reconciled(session, port));
+    assert_eq!(outcome.map(|outcome| outcome.map(|report| report.outcome.ended)), Some(Ok(Ended::Done)));
+    let world = bench.world().clone();
+    assert_eq!(dead(&world), Vec::<String>::new());
+    let sends = world.tenants[DOMAIN].actions.iter().any(|action| action.supports("custom-phone-provider"));
+    assert_eq!(ours(&world).iter().any(|key| key.starts_with("sender")), sends, "{:?}", ours(&world));
+}
+
 #[test]
 fn keys_need_a_credential_that_may_make_them_and_a_record() {
     let mut bench = with_key(KeyKind::Standard);

@@ -542,7 +542,7 @@ fn told_of(step: &Step) -> Option<&'static dyn Kind> {
 }
 
 /// Who still uses each object that a step removes and that senders are told of: the Verify service, and keys.
-fn used_objects(basis: &Basis<'_>, steps: &[Step]) -> BTreeMap<Address, String> {
+pub(super) fn used_objects(basis: &Basis<'_>, steps: &[Step]) -> BTreeMap<Address, String> {
     let used = |step: &Step| {
         let kind = told_of(step)?;
         let address = &step.address;
@@ -560,6 +560,7 @@ fn used_objects(basis: &Basis<'_>, steps: &[Step]) -> BTreeMap<Address, String> 
             basis.rounds,
         );
         let is_service = address.as_str() == kind.name();
+        let sender = sender.or_else(|| minted::user(basis, steps, address));
         let sender = sender.or_else(|| others::may_use(basis.seen).filter(|_| is_service));
         Some((address.clone(), sender?))
     };

@@ -11,13 +11,14 @@ use serde_json::{Value as Json, json};
 
 use super::build::Basis;
 use super::compare::{self, Known, Sent};
+use super::desired::declared;
 use crate::kinds::{self, Resource, Seen, Whose};
 use crate::ledger::prints::Prints;
 use crate::model::address::Address;
 use crate::model::codes;
 use crate::model::ledger::{Entry, Last, same_mark};
 use crate::model::minted::{self, part_of};
-use crate::model::plan::{Cause, FieldChange, Finding, Level};
+use crate::model::plan::{Cause, FieldChange, Finding, Level, Step, Verb};
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Attrs, Value};
 
@@ -188,6 +189,22 @@ pub fn remember(
             None => drop(fields.remove(field)),
         }
     }
+}
+
+/// The Action of the manifest that has the key of that address and stays: in words. Unlike the record, this knows also of
+/// a run that did not report its end.
+pub(super) fn user(basis: &Basis<'_>, steps: &[Step], address: &Address) -> Option<String> {
+    let name = address.name().filter(|_| address.kind() == minted::KIND)?;
+    let uses = |value: &Value| part_of(value).is_some_and(|(used, _)| used == name);
+    let stays = |want: &&Resource| {
+        let Some(kind) = kinds::by_name(want.kind).filter(|kind| kind.sends()) else { return false };
+        let goes =
+            |step: &Step| step.address == want.address && (step.verb == Verb::Delete || kind.forgets(step));
+        basis.seen.get(&want.address).is_some_and(|seen| kind.runs(seen)) && !steps.iter().any(goes)
+    };
+    let wanted = declared(basis.manifest);
+    let user = wanted.iter().filter(|want| want.desired.values().any(uses)).find(stays)?;
+    Some(format!("{}, which stays, uses it", user.address))
 }
 
 /// A blocker: without a record nobody knows which key the code has, so each apply would make another one.

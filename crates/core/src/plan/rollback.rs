@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use super::build::{Basis, arrange, number, prove};
+use super::build::{Basis, arrange, number, prove, used_objects};
 use super::compare::{self, Known};
 use super::desired::declared;
 use super::{check, claims, digest, granted};
@@ -51,6 +51,17 @@ pub(super) fn build(basis: &Basis<'_>) -> Plan {
     }
     number(&path, &mut steps);
     keep_what_logins_need(&path, &mut steps, &mut findings);
+    // What stays for the logins still uses what it was given.
+    let used = used_objects(basis, &steps);
+    steps.retain(|step| step.verb != Verb::Delete || !used.contains_key(&step.address));
+    findings.extend(used.into_iter().map(|(address, why)| Finding {
+        code: codes::STAYS,
+        address,
+        text: format!("the last run created it, and it stays: {why}"),
+        help: "`lockstep destroy` takes the whole stack away".into(),
+        level: Level::Warning,
+    }));
+    number(&path, &mut steps);
     prove(basis.manifest, &path, &mut steps, &mut findings);
     let revision = last.map(to_apply).unwrap_or_default();
     for (address, part) in &parts {
