@@ -78,17 +78,17 @@ fn ours(world: &World) -> Vec<String> {
 /// Why what sends or reports has no key that works. Empty: both have one, or are not deployed.
 fn dead(world: &World) -> Vec<String> {
     let mut world = world.clone();
-    let mut held: Vec<(&str, String, String)> = Vec::new();
+    let mut held: Vec<(String, String, String)> = Vec::new();
     for action in &world.tenant_mut(DOMAIN).actions {
         let Some(live) = action.live_version() else { continue };
         let value =
             |name: &str| live.secrets.iter().find(|one| one.name == name).map(|one| one.value.clone());
         let (key, secret) = (value("TWILIO_API_KEY"), value("TWILIO_API_SECRET"));
         if key.is_some() || action.supports("custom-phone-provider") {
-            held.push((&action.name, key.unwrap_or_default(), secret.unwrap_or_default()));
+            held.push((action.name.clone(), key.unwrap_or_default(), secret.unwrap_or_default()));
         }
     }
-    let is_good = |(_, sid, secret): &&(&str, String, String)| {
+    let is_good = |(_, sid, secret): &&(String, String, String)| {
         world.keys.get(sid).is_some_and(|key| !key.deleted && key.secret.as_ref() == Some(secret))
     };
     held.iter()
@@ -170,9 +170,9 @@ fn the_action_that_reports_gets_the_key_that_reports() {
     bench.stack.text = bench.stack.text.replace("feedback:\n", reports);
     settled(&mut bench, "made");
     let holders = |world: &World| {
+        let (key, _) = function_has(world);
         let mut world = world.clone();
         let live = world.tenant_mut(DOMAIN).actions.iter().filter_map(|action| action.live_version());
-        let (key, _) = function_has(&world);
         live.filter(|version| version.secret("TWILIO_API_KEY").is_some_and(|one| one.value == key)).count()
     };
     assert_eq!(holders(&bench.world()), 1, "the Action has the key of the Function");
