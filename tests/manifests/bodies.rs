@@ -30,6 +30,7 @@ const CONSTANTS: &[(&str, &str, &str)] = &[
     ("name", "custom", "the provider that calls an Action"),
     ("", "all-applications", "the API's word for the policy `always`"),
     ("IncludeCredentials", "false", "no account credentials in a Function"),
+    ("KeyType", "restricted", "what a policy needs"),
     ("FriendlyName", "auth0-logs", "of the Function inside of its own service"),
 ];
 
@@ -99,7 +100,7 @@ fn leaves(request: &ApiRequest) -> Vec<Leaf> {
         for (name, value) in body.split('&').filter_map(|pair| pair.split_once('=')) {
             let (name, value) = (decoded(name), decoded(value));
             match serde_json::from_str(&value) {
-                Ok(list @ Json::Array(_)) => scalars(&name, &list, &mut put),
+                Ok(json @ (Json::Array(_) | Json::Object(_))) => scalars(&name, &json, &mut put),
                 _ => put(&name, value),
             }
         }
