@@ -70,7 +70,7 @@ fn the_proxy_goes_nowhere_but_into_the_world() {
         "www.google.com",
         "localhost",
         "127.0.0.1",
-        "accounts.twilio.com",
+        "messaging.twilio.com",
         "auth0.com",
         "x.auth0.com.evil.test",
     ] {
