@@ -91,12 +91,10 @@ pub fn targets(manifest: &Manifest, names: &[String]) -> Result<BTreeSet<String>
 }
 
 /// What stops with the former token, in lines for a person.
-const BREAKS: [&str; 5] = [
+const BREAKS: [&str; 3] = [
     "everything that signs in to Twilio with the present token: other tools, other stacks, the Console's code samples",
     "requests of Twilio to your servers: the key of X-Twilio-Signature becomes the new token",
     "Functions that use the account's own credentials (includeCredentials): they may answer 403 for about a minute",
-    "subaccounts are not touched, each has a token of its own",
-    "there is no way back: the present token never works again",
 ];
 
 /// Makes the secondary token the only one.
@@ -140,6 +138,9 @@ fn promotion(args: &Args, shell: &mut Shell) -> Result<Exit> {
         session.account
     ));
     BREAKS.iter().for_each(|line| shell.say.err_line(format!("  - {line}")));
+    shell.say.err_line(
+        "Subaccounts keep their own tokens. There is no way back: the present token never works again.",
+    );
     if !common.yes {
         let signals = shell.signals.clone();
         match shell.say.ask("Promote it?", &signals) {

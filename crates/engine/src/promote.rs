@@ -26,10 +26,19 @@ pub enum Tokens {
 pub async fn looks(account: &str, token: &Secret, reader: &Reader) -> Result<Tokens, Failed> {
     let path = format!("/2010-04-01/Accounts/{account}.json");
     let read = reader.get(&Get::whole(Api::Core, path)).await?;
-    if text(&read, "sid") != account {
+    which(&read, account, token)
+}
+
+/// Which token the manifest has, by the account as it was read. An account that shows no token tells nothing.
+fn which(read: &Json, account: &str, token: &Secret) -> Result<Tokens, Failed> {
+    if text(read, "sid") != account {
         return Err(Failed::Misread("the account: not the one that was asked for".into()));
     }
-    Ok(if text(&read, "auth_token") == token.expose() { Tokens::Present } else { Tokens::Second })
+    match text(read, "auth_token") {
+        "" => Err(Failed::Misread("the account: it does not show its auth token".into())),
+        present if present == token.expose() => Ok(Tokens::Present),
+        _ => Ok(Tokens::Second),
+    }
 }
 
 /// Promotes the secondary token, while no run applies to the tenant. The inner error says who has the lease.
@@ -84,5 +93,30 @@ fn is_ours(reply: &Json, token: &Secret) -> Result<(), Failed> {
              Console, API keys & tokens)"
                 .into(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::secret::Origin;
+
+    /// Whoever is taken to have the second token has the first one ended.
+    #[test]
+    fn an_account_that_shows_no_token_is_not_taken_to_have_another_one() {
+        let token = Secret::new("0123456789abcdef0123456789abcdef", Origin::Machine);
+        let which = |read: Json| which(&read, "AC1", &token).ok();
+        assert_eq!(which(json!({ "sid": "AC1", "auth_token": token.expose() })), Some(Tokens::Present));
+        assert_eq!(which(json!({ "sid": "AC1", "auth_token": "another" })), Some(Tokens::Second));
+        for read in [
+            json!({ "sid": "AC1" }),
+            json!({ "sid": "AC1", "auth_token": null }),
+            json!({ "sid": "AC1", "auth_token": "" }),
+            json!({ "sid": "AC2", "auth_token": "another" }),
+        ] {
+            assert_eq!(which(read.clone()), None, "{read}");
+        }
     }
 }
