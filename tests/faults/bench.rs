@@ -334,6 +334,14 @@ impl Bench {
         std::cell::RefMut::map(self.stack.twin.borrow_mut(), |twin| &mut twin.world)
     }
 
+    /// Names of what is bound to post-login, in order.
+    pub fn bound_to_post_login(&self) -> Vec<String> {
+        let mut world = self.world();
+        let tenant = world.tenant_mut(DOMAIN);
+        let name = |id: &str| tenant.action(id).map(|action| action.name.clone()).unwrap_or_default();
+        tenant.bound("post-login").iter().map(|binding| name(&binding.action_id)).collect()
+    }
+
     /// Takes the losses so far. Request numbers for [`Watch::meddle`] start again.
     pub fn losses(&self) -> Vec<String> {
         self.watch.borrow_mut().count = 0;

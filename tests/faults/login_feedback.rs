@@ -44,14 +44,6 @@ fn applied() -> Bench {
     bench
 }
 
-/// Names of what is bound to post-login, in order.
-fn bound(bench: &Bench) -> Vec<String> {
-    let mut world = bench.world();
-    let tenant = world.tenant_mut(DOMAIN);
-    let name = |id: &str| tenant.action(id).map(|action| action.name.clone()).unwrap_or_default();
-    tenant.bound("post-login").iter().map(|binding| name(&binding.action_id)).collect()
-}
-
 fn at(plan: &Plan, address: &str) -> usize {
     let found = plan
         .steps
@@ -65,13 +57,13 @@ fn it_stands_behind_the_rules_whichever_comes_first() {
     let both = ["Their enrichment", "Their audit", RULES, REPORTER];
     let mut together = bench(true, true);
     together.converge("both at once");
-    assert_eq!(bound(&together), both);
+    assert_eq!(together.bound_to_post_login(), both);
 
     let mut later = bench(true, false);
     later.converge("the rules");
     later.stack.text = text(true, true);
     later.converge("then the feedback");
-    assert_eq!(bound(&later), both);
+    assert_eq!(later.bound_to_post_login(), both);
 
     // A run that died after the feedback was bound finds no rules yet.
     let mut died = bench(true, true);
@@ -80,19 +72,19 @@ fn it_stands_behind_the_rules_whichever_comes_first() {
     died.stack.text =
         text(true, true).replace("rules:\n", "binding: { position: before Their audit }\n    rules:\n");
     died.converge("the rules have a place of their own");
-    assert_eq!(bound(&died), ["Their enrichment", RULES, "Their audit", REPORTER]);
+    assert_eq!(died.bound_to_post_login(), ["Their enrichment", RULES, "Their audit", REPORTER]);
 }
 
 #[test]
 fn it_goes_back_behind_the_rules_when_somebody_moves_it() {
     let mut bench = applied();
     bench.world().tenant_mut(DOMAIN).bindings.get_mut("post-login").expect("bound").rotate_right(1);
-    assert_eq!(bound(&bench)[0], REPORTER);
+    assert_eq!(bench.bound_to_post_login()[0], REPORTER);
     let plan = bench.plan();
     let steps: Vec<&str> = plan.steps.iter().map(|step| step.address.as_str()).collect();
     assert_eq!(steps, ["feedback_action_binding"], "{}", shown(&plan));
     bench.converge("moved");
-    assert_eq!(bound(&bench), ["Their enrichment", "Their audit", RULES, REPORTER]);
+    assert_eq!(bench.bound_to_post_login(), ["Their enrichment", "Their audit", RULES, REPORTER]);
 }
 
 #[test]
@@ -122,7 +114,7 @@ fn without_it_the_plan_says_what_is_lost() {
     let dangers: Vec<&str> = plan.steps.iter().filter_map(|step| step.danger.as_deref()).collect();
     assert!(dangers.iter().any(|words| words.contains("no feedback reaches Verify")), "{}", shown(&plan));
     bench.converge("taken out");
-    assert_eq!(bound(&bench), ["Their enrichment", "Their audit", RULES]);
+    assert_eq!(bench.bound_to_post_login(), ["Their enrichment", "Their audit", RULES]);
 }
 
 #[test]
@@ -141,7 +133,7 @@ fn a_killed_first_apply_and_a_killed_destroy_are_finished_by_the_next() {
             bench.later();
             if destroy {
                 assert_eq!(bench.ended(true), Ended::Done, "{story}");
-                assert_eq!(bound(&bench), ["Their enrichment", "Their audit"], "{story}");
+                assert_eq!(bench.bound_to_post_login(), ["Their enrichment", "Their audit"], "{story}");
                 let mut world = bench.world();
                 let left: Vec<&str> =
                     world.tenant_mut(DOMAIN).actions.iter().map(|action| action.name.as_str()).collect();
@@ -149,7 +141,11 @@ fn a_killed_first_apply_and_a_killed_destroy_are_finished_by_the_next() {
             } else {
                 bench.converge(&story);
                 bench.once_at_most(&story);
-                assert_eq!(bound(&bench), ["Their enrichment", "Their audit", RULES, REPORTER], "{story}");
+                assert_eq!(
+                    bench.bound_to_post_login(),
+                    ["Their enrichment", "Their audit", RULES, REPORTER],
+                    "{story}"
+                );
             }
         });
     }

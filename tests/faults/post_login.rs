@@ -48,14 +48,6 @@ pub fn applied() -> Bench {
     bench
 }
 
-/// Names of what is bound to post-login, in order.
-fn bound(bench: &Bench) -> Vec<String> {
-    let mut world = bench.world();
-    let tenant = world.tenant_mut(DOMAIN);
-    let name = |id: &str| tenant.action(id).map(|action| action.name.clone()).unwrap_or_default();
-    tenant.bound("post-login").iter().map(|binding| name(&binding.action_id)).collect()
-}
-
 fn rules_versions(bench: &Bench) -> usize {
     let mut world = bench.world();
     let actions = &world.tenant_mut(DOMAIN).actions;
@@ -74,7 +66,7 @@ fn the_rules_take_their_place_among_the_others() {
     let mut bench = bench();
     bench.converge("first apply");
     assert_eq!(bench.losses(), Vec::<String>::new());
-    assert_eq!(bound(&bench), ["Their enrichment", RULES, "Their audit"]);
+    assert_eq!(bench.bound_to_post_login(), ["Their enrichment", RULES, "Their audit"]);
     assert_eq!(rules_versions(&bench), 1);
     // Somebody adds an Action and moves ours to the end. Ours goes back, and the others keep their order.
     {
@@ -87,7 +79,7 @@ fn the_rules_take_their_place_among_the_others() {
         list.push(ours);
     }
     bench.converge("moved");
-    assert_eq!(bound(&bench), ["Their enrichment", RULES, "Their audit", "Newer"]);
+    assert_eq!(bench.bound_to_post_login(), ["Their enrichment", RULES, "Their audit", "Newer"]);
     assert_eq!(rules_versions(&bench), 1, "a place is no new version");
     assert_eq!(bench.losses(), Vec::<String>::new());
 }
@@ -104,7 +96,7 @@ fn a_killed_first_apply_is_finished_by_the_next() {
         bench.converge(&story);
         bench.once_at_most(&story);
         assert!(rules_versions(&bench) <= 2, "{story}: {} versions", rules_versions(&bench));
-        assert_eq!(bound(&bench), ["Their enrichment", RULES, "Their audit"], "{story}");
+        assert_eq!(bench.bound_to_post_login(), ["Their enrichment", RULES, "Their audit"], "{story}");
         let losses = bench.losses();
         assert!(
             losses.iter().all(|loss| !loss.contains("rule") && !loss.contains("foreign")),
@@ -128,7 +120,7 @@ fn a_killed_destroy_is_finished_by_the_next() {
         let tenant = now.tenant_mut(DOMAIN).clone();
         let mut then = former.clone();
         assert_eq!(tenant.settings, then.tenant_mut(DOMAIN).settings, "{story}");
-        assert_eq!(bound(&bench), ["Their enrichment", "Their audit"], "{story}");
+        assert_eq!(bench.bound_to_post_login(), ["Their enrichment", "Their audit"], "{story}");
         assert!(tenant.actions.iter().all(|action| action.name != RULES), "{story}");
         let losses = bench.losses();
         assert!(
@@ -155,7 +147,7 @@ fn the_part_goes_by_itself_when_it_leaves_the_manifest() {
     );
     assert!(plan.steps[..2].iter().all(|step| step.danger.is_some()), "{:?}", plan.steps);
     bench.converge("taken out");
-    assert_eq!(bound(&bench), ["Their enrichment", "Their audit"]);
+    assert_eq!(bench.bound_to_post_login(), ["Their enrichment", "Their audit"]);
     assert_eq!(rules_versions(&bench), 0);
     assert_eq!(bench.losses(), Vec::<String>::new());
     let flag = bench.world().tenant_mut(DOMAIN).settings["customize_mfa_in_postlogin_action"].clone();
@@ -277,7 +269,7 @@ fn what_the_rules_need_is_read_again_right_before() {
         }));
         let ended = bench.ended(false);
         assert!(matches!(&ended, Ended::Failed(text) if text.contains(word)), "{word}: {ended:?}");
-        assert_eq!(bound(&bench), ["Their enrichment", "Their audit"], "{word}");
+        assert_eq!(bench.bound_to_post_login(), ["Their enrichment", "Their audit"], "{word}");
         bench.calm();
     }
 }

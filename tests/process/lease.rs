@@ -14,11 +14,9 @@ fn make_foreign_lease(site: &Site, owner: &str) -> String {
     service["sid"].as_str().expect("a SID").to_owned()
 }
 
-#[test]
-fn a_living_lease_of_somebody_else_is_respected() {
-    let twin = Twin::start();
-    let site = Site::new(&twin, 1);
-    let sid = make_foreign_lease(&site, "someone");
+/// Does something while somebody else holds the lease of the site's tenant and keeps it alive.
+pub fn while_somebody_applies<T>(site: &Site, work: impl FnOnce() -> T) -> T {
+    let sid = make_foreign_lease(site, "someone");
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -31,13 +29,24 @@ fn a_living_lease_of_somebody_else_is_respected() {
                 std::thread::sleep(Duration::from_millis(50));
             }
         });
+        let done = work();
+        over.store(true, Ordering::SeqCst);
+        done
+    })
+}
+
+#[test]
+fn a_living_lease_of_somebody_else_is_respected() {
+    let twin = Twin::start();
+    let site = Site::new(&twin, 1);
+    let (held, json) = while_somebody_applies(&site, || {
         let held = site.run("apply", &["--yes", "--lease-ttl", "2s"]);
         let json = site.run("apply", &["--yes", "--lease-ttl", "2s", "--output", "json"]);
-        over.store(true, Ordering::SeqCst);
-        let held = held.expect(75);
-        assert!(held.err.contains("someone") && held.err.contains("nothing was changed"), "{}", held.err);
-        assert_eq!(json.expect(75).json()["apply"]["outcome"]["ended"], "lease_held");
+        (held, json)
     });
+    let held = held.expect(75);
+    assert!(held.err.contains("someone") && held.err.contains("nothing was changed"), "{}", held.err);
+    assert_eq!(json.expect(75).json()["apply"]["outcome"]["ended"], "lease_held");
     assert!(site.is_leased(), "it was not taken away");
     assert_eq!(site.actions().len(), 0, "not even a ledger was written");
     assert_eq!(site.verify_services().len(), 0);

@@ -1,12 +1,10 @@
 //! `rotate` and minted keys as users meet them: command lines, reports, exit codes, and no secret anywhere.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
 use lockstep::twin::{Options, Twin as World};
 use serde_json::Value as Json;
 
 use super::lab::{Folder, QUICKSTART, Run, Site, Twin};
+use super::lease::while_somebody_applies;
 
 /// The manifest whose keys the stack makes, as it ships.
 const MINTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/minted.yaml");
@@ -134,30 +132,10 @@ fn a_rotation_during_an_apply_changes_nothing() {
     let twin = Twin::start();
     let site = site(&twin);
     let _ = site.lockstep("apply", MINTED, &["--yes"]).run().expect(0);
-    let name = lockstep::engine::lease::unique_name(&site.domain);
-    let form = format!(
-        "UniqueName={name}&FriendlyName=someone+%5Bbeat+250+ms,+ttl+1+s%5D+%230&IncludeCredentials=false"
-    );
-    let (status, service) = site.twilio("serverless.twilio.com", "POST", "/v1/Services", &form);
-    assert_eq!(status, 201, "{service}");
-    let sid = service["sid"].as_str().expect("a SID");
-    let over = AtomicBool::new(false);
-    let runs = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for beat in 1..1_000 {
-                if over.load(Ordering::SeqCst) {
-                    return;
-                }
-                let form = format!("FriendlyName=someone+%5Bbeat+50+ms,+ttl+2+s%5D+%23{beat}");
-                site.twilio("serverless.twilio.com", "POST", &format!("/v1/Services/{sid}"), &form);
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        });
-        // The twin takes any token, so the one of the manifest is not the account's present one.
-        let runs = ["sender", "--promote-auth-token"]
-            .map(|what| site.lockstep("rotate", MINTED, &[what, "--yes", "--lease-ttl", "2s"]).run());
-        over.store(true, Ordering::SeqCst);
-        runs
+    // The twin takes any token, so the one of the manifest is not the account's present one.
+    let runs = while_somebody_applies(&site, || {
+        ["sender", "--promote-auth-token"]
+            .map(|what| site.lockstep("rotate", MINTED, &[what, "--yes", "--lease-ttl", "2s"]).run())
     });
     for run in runs {
         let run = run.expect(75);

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::setup::Shell;
 use super::hubs;
 use super::load::{Loaded, Made};
-use crate::model::plan::{Cause, Plan, Step};
+use crate::model::address::Address;
+use crate::model::plan::{Cause, FieldChange, Plan, Step};
 use crate::model::value::Outputs;
 use crate::plan::handed::{self, Hubs};
 use crate::shell::fleet::Member;
@@ -45,13 +46,18 @@ impl One {
 
 /// Whether all that others changed on the tenant, and that a plan writes over, is in the confirmed plan too.
 pub fn is_undisturbed(confirmed: &Plan, plan: &Plan) -> bool {
-    let of_others = |plan: &Plan| -> BTreeSet<String> {
-        let resources = plan.resources.iter();
-        let changes = resources.flat_map(|one| one.changes.iter().map(|change| (&one.address, change)));
-        let others = changes.filter(|(_, one)| matches!(one.cause, Cause::TenantChanged | Cause::Both));
-        others.map(|(address, one)| format!("{address} {} {:?} {:?}", one.field, one.old, one.new)).collect()
+    fn of_others(plan: &Plan) -> Vec<(&Address, &FieldChange)> {
+        let changes =
+            plan.resources.iter().flat_map(|one| one.changes.iter().map(|change| (&one.address, change)));
+        changes.filter(|(_, one)| matches!(one.cause, Cause::TenantChanged | Cause::Both)).collect()
+    }
+    let known = of_others(confirmed);
+    let is_known = |(address, one): &(&Address, &FieldChange)| {
+        known.iter().any(|(at, old)| {
+            at == address && (&old.field, &old.old, &old.new) == (&one.field, &one.old, &one.new)
+        })
     };
-    of_others(plan).is_subset(&of_others(confirmed))
+    of_others(plan).iter().all(is_known)
 }
 
 impl Sharing {

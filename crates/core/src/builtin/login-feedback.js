@@ -103,12 +103,12 @@ async function report(event, api) {
     return;
   }
   const secret = (name) => text(event.secrets?.[name]); // Pasted values bring line ends along.
-  const [service, user_, password] = ['TWILIO_VERIFY_SID', 'TWILIO_API_KEY', 'TWILIO_API_SECRET'].map(secret);
-  if (!/^VA[0-9A-Za-z]+$/.test(service) || !user_ || !password) {
+  const [service, username, password] = ['TWILIO_VERIFY_SID', 'TWILIO_API_KEY', 'TWILIO_API_SECRET'].map(secret);
+  if (!/^VA[0-9A-Za-z]+$/.test(service) || !username || !password) {
     console.error('feedback failed: the secrets TWILIO_VERIFY_SID, TWILIO_API_KEY and TWILIO_API_SECRET are needed');
     return;
   }
-  const authorization = `Basic ${Buffer.from(`${user_}:${password}`).toString('base64')}`;
+  const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   const outcomes = await Promise.all(numbers.map((number) => approve(number, service, authorization)));
   for (const outcome of outcomes) console[outcome.startsWith('failed') ? 'error' : 'log'](`feedback ${outcome}`);
   if (outcomes.some((outcome) => outcome.startsWith('failed'))) return;

@@ -85,14 +85,7 @@ static FEEDBACK_SECTION: Section = Section {
             doc: "`builtin:login-feedback` or a file",
             ..FIELD
         },
-        Field {
-            key: "runtime",
-            ty: Type::Release(&RUNTIMES),
-            default: Some("node22"),
-            wire: "runtime",
-            doc: "Node.js version",
-            ..FIELD
-        },
+        RUNTIME,
         Field {
             key: "api_key",
             ty: Type::Text { min: 1, max: 4096, check: None },
@@ -135,14 +128,7 @@ static POST_LOGIN_SECTION: Section = Section {
             doc: "`builtin:mfa-post-login` or a file with the marker lines for the rules",
             ..FIELD
         },
-        Field {
-            key: "runtime",
-            ty: Type::Release(&RUNTIMES),
-            default: Some("node22"),
-            wire: "runtime",
-            doc: "Node.js version",
-            ..FIELD
-        },
+        RUNTIME,
         rules::FIELD_RULES,
     ],
 };
@@ -154,6 +140,15 @@ fn instant(value: &str) -> Result<(), (String, String)> {
         _ => Err(("not a time".into(), "write it as 2026-11-20T12:00:00Z".into())),
     }
 }
+
+const RUNTIME: Field = Field {
+    key: "runtime",
+    ty: Type::Release(&RUNTIMES),
+    default: Some("node22"),
+    wire: "runtime",
+    doc: "Node.js version",
+    ..FIELD
+};
 
 const SECRETS_AS_OF: Field = Field {
     key: "secrets_as_of",
@@ -183,14 +178,7 @@ static SECTION: Section = Section {
             doc: "`builtin:twilio-verify`, `builtin:twilio-verify-fetch` (without a dependency), or a file",
             ..FIELD
         },
-        Field {
-            key: "runtime",
-            ty: Type::Release(&RUNTIMES),
-            default: Some("node22"),
-            wire: "runtime",
-            doc: "Node.js version",
-            ..FIELD
-        },
+        RUNTIME,
         Field {
             key: "dependencies",
             ty: Type::Map { max: 10 },
