@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::error::Error;
+use super::error::{Error, Result};
 use super::reviewed::Reviewed;
 use super::setup::Shell;
 use crate::diag::codes;
@@ -14,6 +14,25 @@ use crate::shell::clock::Clock;
 use crate::shell::secrets::Scrub;
 use crate::shell::signals::Signals;
 use crate::shell::terminal::{AskProblem, Say};
+
+/// Asks a question that a command answers with `--yes` otherwise. `left`: what did not happen without an answer, in words.
+///
+/// # Errors
+/// There is no terminal to ask at.
+pub fn agrees(question: &str, left: &str, shell: &mut Shell) -> Result<bool> {
+    let signals = shell.signals.clone();
+    match shell.say.ask(question, &signals) {
+        Ok(true) => Ok(true),
+        Ok(false) | Err(AskProblem::NoAnswer) => {
+            shell.say.err_line(format!("not confirmed; {left}"));
+            Ok(false)
+        }
+        Err(AskProblem::NotATerminal) => {
+            let nobody = Error::internal(format!("nobody is there to ask (no terminal); {left}"));
+            Err(nobody.code(codes::NOT_CONFIRMED).help("add --yes"))
+        }
+    }
+}
 
 /// Shows plans and asks about them.
 pub struct Asker {

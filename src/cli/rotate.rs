@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::apply::{Common, Does, carry_out};
 use super::args::ManifestArgs;
+use super::asker::agrees;
 use super::error::{Error, Result};
 use super::exit::Exit;
 use super::fleet;
@@ -16,7 +17,6 @@ use crate::kinds::twilio_key::rotatable;
 use crate::manifest::Missing;
 use crate::model::manifest::Manifest;
 use crate::model::plan::Purpose;
-use crate::shell::terminal::AskProblem;
 
 /// Make keys and the stream's authorization anew
 ///
@@ -141,19 +141,8 @@ fn promotion(args: &Args, shell: &mut Shell) -> Result<Exit> {
     shell.say.err_line(
         "Subaccounts keep their own tokens. There is no way back: the present token never works again.",
     );
-    if !common.yes {
-        let signals = shell.signals.clone();
-        match shell.say.ask("Promote it?", &signals) {
-            Ok(true) => {}
-            Ok(false) | Err(AskProblem::NoAnswer) => {
-                shell.say.err_line("not confirmed; nothing was changed");
-                return Ok(Exit::Failed);
-            }
-            Err(AskProblem::NotATerminal) => {
-                let nobody = Error::internal("nobody is there to ask (no terminal); nothing was changed");
-                return Err(nobody.code(codes::NOT_CONFIRMED).help("add --yes"));
-            }
-        }
+    if !common.yes && !agrees("Promote it?", "nothing was changed", shell)? {
+        return Ok(Exit::Failed);
     }
     let run = session.clone();
     let done = ready

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::args::{ConnectArgs, ManifestArgs, duration};
+use super::asker::agrees;
 use super::error::{Error, Result};
 use super::exit::Exit;
 use super::fleet;
@@ -16,7 +17,6 @@ use crate::kinds::said::login_feedback;
 use crate::manifest::Missing;
 use crate::model::phone;
 use crate::model::plan::Purpose;
-use crate::shell::terminal::AskProblem;
 
 /// Send one real message, and tell each hop with its time
 ///
@@ -70,20 +70,9 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
              Verify service in the Twilio Console",
         ));
     }
-    if !args.yes {
-        let question = format!("Send one real message to {}? It costs money.", phone::shown(&args.to));
-        let signals = shell.signals.clone();
-        match shell.say.ask(&question, &signals) {
-            Ok(true) => {}
-            Ok(false) | Err(AskProblem::NoAnswer) => {
-                shell.say.err_line("not confirmed; nothing was sent");
-                return Ok(Exit::Failed);
-            }
-            Err(AskProblem::NotATerminal) => {
-                let nobody = Error::internal("nobody is there to ask (no terminal); nothing was sent");
-                return Err(nobody.code(codes::NOT_CONFIRMED).help("add --yes"));
-            }
-        }
+    let question = format!("Send one real message to {}? It costs money.", phone::shown(&args.to));
+    if !args.yes && !agrees(&question, "nothing was sent", shell)? {
+        return Ok(Exit::Failed);
     }
     ready.stack.session.purpose = Purpose::Show;
     let session = ready.stack.session.clone();

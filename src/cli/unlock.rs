@@ -1,15 +1,14 @@
 //! `lockstep unlock`: shows a lease that was left behind, and releases it.
 
 use super::args::{ConnectArgs, ManifestArgs};
-use super::error::{Error, Result};
+use super::asker::agrees;
+use super::error::Result;
 use super::exit::Exit;
 use super::plan::unread;
 use super::setup::{Shell, ready};
 use super::sinks::{Audit, listen};
-use crate::diag::codes;
 use crate::engine::lease;
 use crate::manifest::Missing;
-use crate::shell::terminal::AskProblem;
 
 /// Show who holds the lease of a tenant, and release it
 ///
@@ -50,20 +49,10 @@ pub fn run(args: &Args, shell: &mut Shell) -> Result<Exit> {
     shell
         .say
         .out_one_line(format!("the lease of {} is held by {} ({})", session.tenant, held.owner, held.sid));
-    if !args.yes {
-        let signals = shell.signals.clone();
-        match shell.say.ask("Release it? A run that is still alive would no longer be alone.", &signals) {
-            Ok(true) => {}
-            Ok(false) | Err(AskProblem::NoAnswer) => {
-                shell.say.err_line("not released");
-                return Ok(Exit::Failed);
-            }
-            Err(AskProblem::NotATerminal) => {
-                let nobody = Error::internal("nobody is there to ask (no terminal); not released")
-                    .code(codes::NOT_CONFIRMED);
-                return Err(nobody.help("add --yes"));
-            }
-        }
+    if !args.yes
+        && !agrees("Release it? A run that is still alive would no longer be alone.", "not released", shell)?
+    {
+        return Ok(Exit::Failed);
     }
     let sid = held.sid.clone();
     let released = ready

@@ -15,14 +15,9 @@ const FEEDBACK: &str = "SK000000000000000000000000000000cd";
 /// Adds a key of the account that has only this secret and only this permission.
 fn key(bench: &mut Bench, sid: &str, secret: &str, may: &str) {
     let key = ApiKey {
-        account_sid: ACCOUNT.into(),
         secret: Some(secret.into()),
-        kind: KeyKind::Restricted,
         allow: vec![may.into()],
-        friendly_name: "handed on".into(),
-        created_at_ms: 0,
-        updated_at_ms: 0,
-        deleted: false,
+        ..ApiKey::new(ACCOUNT, KeyKind::Restricted)
     };
     bench.world().keys.insert(sid.into(), key);
 }

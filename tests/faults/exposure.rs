@@ -18,14 +18,10 @@ const HUB: &str = "VA000000000000000000000000000000b5";
 /// The key gets another secret than the one in the manifest, or is revoked.
 fn rolled(bench: &mut Bench, sid: &str, deleted: bool) {
     let key = ApiKey {
-        account_sid: ACCOUNT.into(),
         secret: Some("The-Secret-After-The-Roll".into()),
-        kind: KeyKind::Restricted,
         allow: vec!["/twilio/verify/verification/create".into()],
-        friendly_name: "handed on".into(),
-        created_at_ms: 0,
-        updated_at_ms: 0,
         deleted,
+        ..ApiKey::new(ACCOUNT, KeyKind::Restricted)
     };
     bench.world().keys.insert(sid.into(), key);
 }

@@ -37,18 +37,8 @@ fn manifest() -> String {
 /// A bench whose own key is of this kind.
 fn with_key(kind: KeyKind) -> Bench {
     let bench = Bench::new(options(), manifest());
-    let own = ApiKey {
-        account_sid: ACCOUNT.into(),
-        secret: None,
-        kind,
-        allow: Vec::new(),
-        friendly_name: "Reconciler".into(),
-        created_at_ms: 0,
-        updated_at_ms: 0,
-        deleted: false,
-    };
     let sid = bench.stack.env["TWILIO_API_KEY"].clone();
-    bench.world().keys.insert(sid, own);
+    bench.world().keys.insert(sid, ApiKey::new(ACCOUNT, kind));
     bench
 }
 
@@ -371,14 +361,9 @@ fn the_authorization_of_the_stream_is_rotated() {
 /// A key that somebody else made, with a name that resembles ours.
 fn theirs() -> ApiKey {
     ApiKey {
-        account_sid: ACCOUNT.into(),
         secret: Some("theirs".into()),
-        kind: KeyKind::Standard,
-        allow: Vec::new(),
         friendly_name: "Lockstep acme-login sender by-hand g9".into(),
-        created_at_ms: 0,
-        updated_at_ms: 0,
-        deleted: false,
+        ..ApiKey::new(ACCOUNT, KeyKind::Standard)
     }
 }
 

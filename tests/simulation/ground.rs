@@ -500,14 +500,9 @@ impl Ground {
         self.twin.tenant_mut(DOMAIN);
         self.twin.world.account_mut(ACCOUNT);
         let key = |kind, allow: &[&str], friendly_name: &str| ApiKey {
-            account_sid: ACCOUNT.into(),
-            secret: None,
-            kind,
             allow: allow.iter().map(|&permission| permission.into()).collect(),
             friendly_name: friendly_name.into(),
-            created_at_ms: 0,
-            updated_at_ms: 0,
-            deleted: false,
+            ..ApiKey::new(ACCOUNT, kind)
         };
         let keys = &mut self.twin.world.keys;
         // Only a main key makes keys.

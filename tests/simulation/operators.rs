@@ -88,16 +88,7 @@ fn a_service(twin: &mut Twin, dice: &mut Dice) -> Option<String> {
 
 /// Changes, at Twilio, the key of a credential that the stack hands on.
 fn spoil(twin: &mut Twin, sid: &str, how: fn(&mut ApiKey)) {
-    let made = || ApiKey {
-        account_sid: ACCOUNT.into(),
-        secret: None,
-        kind: KeyKind::Standard,
-        allow: Vec::new(),
-        friendly_name: "sends".into(),
-        created_at_ms: 0,
-        updated_at_ms: 0,
-        deleted: false,
-    };
+    let made = || ApiKey::new(ACCOUNT, KeyKind::Standard);
     how(twin.world.keys.entry(sid.into()).or_insert_with(made));
 }
 

@@ -203,14 +203,8 @@ impl Field {
             let world = &mut field.twin.world;
             world.account_mut(account);
             let of = |kind, allow: &[&str]| ApiKey {
-                account_sid: account.clone(),
-                secret: None,
-                kind,
                 allow: allow.iter().map(|&permission| permission.into()).collect(),
-                friendly_name: "of the fleet".into(),
-                created_at_ms: 0,
-                updated_at_ms: 0,
-                deleted: false,
+                ..ApiKey::new(account, kind)
             };
             world.keys.insert(key.clone(), of(KeyKind::Standard, &[]));
             let sends = of(KeyKind::Restricted, &["/twilio/verify/verification/create"]);

@@ -263,16 +263,7 @@ fn authenticate(world: &mut World, options: &Options, request: &ApiRequest) -> R
             // A key that the world does not know counts as a standard key.
             None if options.unknown_tenants => {
                 let account_sid = fallback();
-                let key = ApiKey {
-                    account_sid: account_sid.clone(),
-                    secret: None,
-                    kind: KeyKind::Standard,
-                    allow: Vec::new(),
-                    friendly_name: String::new(),
-                    created_at_ms: 0,
-                    updated_at_ms: 0,
-                    deleted: false,
-                };
+                let key = ApiKey::new(&account_sid, KeyKind::Standard);
                 (account_sid, Some(key))
             }
             None => return Err(unauthenticated()),
@@ -385,14 +376,9 @@ mod tests {
 
     fn key(kind: KeyKind, allow: &[&str]) -> ApiKey {
         ApiKey {
-            account_sid: ACCOUNT.into(),
             secret: Some("secret".into()),
-            kind,
             allow: allow.iter().map(|text| (*text).to_owned()).collect(),
-            friendly_name: "k".into(),
-            created_at_ms: 0,
-            updated_at_ms: 0,
-            deleted: false,
+            ..ApiKey::new(ACCOUNT, kind)
         }
     }
 

@@ -101,19 +101,7 @@ mod tests {
     fn a_standard_key_reaches_neither_keys_nor_tokens() {
         let mut bench = Bench::new();
         let key = "SK00000000000000000000000000000001";
-        bench.twin.world.keys.insert(
-            key.into(),
-            ApiKey {
-                account_sid: ACCOUNT.into(),
-                secret: None,
-                kind: KeyKind::Standard,
-                allow: Vec::new(),
-                friendly_name: String::new(),
-                created_at_ms: 0,
-                updated_at_ms: 0,
-                deleted: false,
-            },
-        );
+        bench.twin.world.keys.insert(key.into(), ApiKey::new(ACCOUNT, KeyKind::Standard));
         for (method, url) in [
             (Method::Post, format!("{TOKENS}/Secondary")),
             (Method::Get, format!("iam.twilio.com/v1/Keys?AccountSid={ACCOUNT}")),

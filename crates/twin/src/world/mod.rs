@@ -132,14 +132,8 @@ impl World {
         for sid in values.into_iter().filter(|value| value.starts_with("SK") && value.len() == 34) {
             let account = accounts.iter().find(|account| account[2..] == sid[2..]).or(accounts.first());
             let key = self.keys.entry(sid).or_insert_with(|| ApiKey {
-                account_sid: account.cloned().unwrap_or_default(),
-                secret: None,
-                kind: KeyKind::Standard,
-                allow: Vec::new(),
                 friendly_name: "Twin key".into(),
-                created_at_ms: 0,
-                updated_at_ms: 0,
-                deleted: false,
+                ..ApiKey::new(account.map_or("", String::as_str), KeyKind::Standard)
             });
             key.deleted = is_revoked;
         }

@@ -153,6 +153,22 @@ pub struct ApiKey {
     pub deleted: bool,
 }
 
+impl ApiKey {
+    /// A key without a name, a permission or a secret of its own.
+    pub fn new(account_sid: &str, kind: KeyKind) -> ApiKey {
+        ApiKey {
+            account_sid: account_sid.to_owned(),
+            secret: None,
+            kind,
+            allow: Vec::new(),
+            friendly_name: String::new(),
+            created_at_ms: 0,
+            updated_at_ms: 0,
+            deleted: false,
+        }
+    }
+}
+
 /// A Verify service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
