@@ -265,8 +265,8 @@ pub fn shortened(plan: &Plan) -> String {
 }
 
 /// Whether a plan is what is left of the confirmed one, which another shard has begun: it writes to no resource that the
-/// confirmed plan leaves alone, nor over what others changed since, and does nothing more that is dangerous. Half a step may have been done, so the steps
-/// themselves may be others.
+/// confirmed plan leaves alone, nor over what others changed since, and does nothing more that is dangerous. A step may
+/// have been done by half, so the steps themselves may be others.
 fn is_rest_of(plan: &Plan, confirmed: &Plan) -> bool {
     let dangers = |plan: &Plan| plan.steps.iter().filter(|step| step.danger.is_some()).count();
     let deletes = |plan: &Plan| plan.resources.iter().filter(|one| one.verb == Verb::Delete).count();
