@@ -24,26 +24,48 @@ fn records(folder: &Path) -> usize {
     entries.map(|entry| if entry.path().is_dir() { records(&entry.path()) } else { 1 }).sum()
 }
 
+/// How the first run ends, after the second one has taken over.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    /// It finds out by the records.
+    Itself,
+    /// It is killed between two requests of one step.
+    Killed,
+}
+
 /// The first run is held between two writes to a tenant: the second one reads that tenant half done, and takes over. Then
 /// the first one does a little more, so that the second one finds another plan than it showed, and waits for the lease.
-#[test]
-fn a_run_that_takes_over_leaves_what_is_in_flight_and_goes_on_behind_it() {
+fn a_second_run_goes_on(end: End) {
     let twin = Twin::with(&TWIN_ARGS);
     let [is_held, is_recorded, is_waiting] = [(); 3].map(|()| Arc::new(AtomicBool::new(false)));
     let (held, recorded, waiting) = (is_held.clone(), is_recorded.clone(), is_waiting.clone());
-    let bound = AtomicBool::new(false);
+    let is_last_held = AtomicBool::new(false);
+    let pid = Arc::new(AtomicU32::new(0));
+    let last = pid.clone();
     let proxy = Proxy::start(&twin, move |asked, forward| {
+        let is_last = match end {
+            End::Itself => asked.is("PATCH", "tenant-", "/bindings"),
+            End::Killed => asked.is("POST", "tenant-", "/deploy"),
+        };
         if asked.is("POST", "tenant-", "/api/v2/actions/actions") && !held.swap(true, Ordering::SeqCst) {
             wait_until(|| recorded.load(Ordering::SeqCst));
-        } else if asked.is("PATCH", "tenant-", "/bindings") && !bound.swap(true, Ordering::SeqCst) {
+        } else if is_last && !is_last_held.swap(true, Ordering::SeqCst) {
             wait_until(|| waiting.load(Ordering::SeqCst));
+            if end == End::Killed {
+                signal("KILL", last.load(Ordering::SeqCst));
+                return Vec::new();
+            }
         }
         forward()
     });
     let mut fleet = Fleet::new(&format!("http://127.0.0.1:{}", proxy.port), &THREE, TWO_WAVES);
     let place = format!("file:{}", fleet.folder.text_path("records"));
-    let args = ["--yes", "--record", &place, "--record-key", "env:RECORD_KEY"];
+    let mut args = vec!["--yes", "--record", &place, "--record-key", "env:RECORD_KEY"];
+    if end == End::Killed {
+        args.extend(["--lease-ttl", "2s"]);
+    }
     let first = fleet.program("rollout", &args).start();
+    pid.store(first.id(), Ordering::SeqCst);
     wait_until(|| is_held.load(Ordering::SeqCst));
     let folder = fleet.folder.path("records");
     let before = records(&folder);
@@ -64,16 +86,33 @@ fn a_run_that_takes_over_leaves_what_is_in_flight_and_goes_on_behind_it() {
     assert!(!is_waiting.load(Ordering::SeqCst), "it asked for the lease before it was on record");
     is_recorded.store(true, Ordering::SeqCst);
 
-    let (first, second) = (first.wait().expect(75), second.wait().expect(0));
-    assert!(is_waiting.load(Ordering::SeqCst), "the second run did not meet the first one");
-    for word in ["another run", "tester@tests pid ", "rollout status"] {
-        assert!(first.err.contains(word), "{word}: {}", first.err);
+    let (first, second) = (first.wait(), second.wait());
+    match end {
+        End::Itself => {
+            let first = first.expect(75);
+            for word in ["another run", "tester@tests pid ", "rollout status"] {
+                assert!(first.err.contains(word), "{word}: {}", first.err);
+            }
+        }
+        End::Killed => assert_eq!(first.code, None),
     }
+    let second = second.expect(0);
+    assert!(is_waiting.load(Ordering::SeqCst), "the second run did not meet the first one");
     assert!(second.out.contains("Rollout of fleet acme"), "{}", second.out);
     fleet.run("drift", &[]).expect(0);
     for tenant in 1..=3 {
         Site::new(&twin, tenant).expect_one_stack();
     }
+}
+
+#[test]
+fn a_run_that_takes_over_leaves_what_is_in_flight_and_goes_on_behind_it() {
+    a_second_run_goes_on(End::Itself);
+}
+
+#[test]
+fn a_run_that_takes_over_finishes_a_step_that_was_done_by_half() {
+    a_second_run_goes_on(End::Killed);
 }
 
 /// A run that takes over shows its plan, and then somebody changes the same value by hand: that is no rest of the run before.

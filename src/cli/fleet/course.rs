@@ -12,10 +12,10 @@ use super::load::{Loaded, Made};
 use super::recorded::Log;
 use super::settled::Settled;
 use super::shard::shortened;
-use super::sharing::Sharing;
+use super::sharing::{Sharing, changed_in_between};
 use crate::engine::apply::{Ended, Wishes, timestamp};
 use crate::engine::observe::Observation;
-use crate::engine::reconcile::{Decision, reconcile};
+use crate::engine::reconcile::{Decision, Report, reconcile};
 use crate::engine::rollback::rollback;
 use crate::fleet::file::OnHalt;
 use crate::fleet::report::FleetReport;
@@ -37,6 +37,9 @@ const TOLD_MS: u64 = 60_000;
 
 /// Shortest time between two versions of the page and the metrics.
 const SHOWN_MS: u64 = 5_000;
+
+/// Attempts at a tenant that the run before still has in flight. Each one watches the lease for a fifth of its TTL.
+const HELD_TRIES_MAX: u32 = 25;
 
 /// A rollout under way.
 pub struct Course<'a> {
@@ -61,6 +64,10 @@ pub struct Course<'a> {
     pub(super) wanted: String,
     /// What happens in a part of a shared rollout is put aside here, for whoever writes the records.
     pub(super) aside: Option<Vec<Event>>,
+}
+
+fn is_held(result: &Result<Report, Failed>) -> bool {
+    result.as_ref().is_ok_and(|report| matches!(report.outcome.ended, Ended::LeaseHeld(_)))
 }
 
 impl<'a> Course<'a> {
@@ -404,15 +411,17 @@ impl<'a> Course<'a> {
         }
         let confirmed = self.confirmed.get(name).and_then(|one| one.result.plan());
         // Shards are held to the plans that the first of them put on record.
-        let is_confirmed = match self.state.shards.is_one() {
-            true => confirmed.is_some_and(|confirmed| self.sharing.is_confirmed(name, confirmed, plan)),
-            false => self.state.shards.plans.get(name).is_some_and(|agreed| *agreed == shortened(plan)),
+        let is_agreed = || self.state.shards.plans.get(name).is_some_and(|agreed| *agreed == shortened(plan));
+        let objection = match self.state.shards.is_one() {
+            true => self.sharing.of(name).objection(confirmed, plan),
+            false => (!is_agreed()).then(|| changed_in_between(confirmed, plan)),
         };
-        if !is_confirmed {
-            let why = "its plan is another one than was confirmed, because the tenant was changed in between; plan and roll out again";
-            return progress(Became::Broken, why.to_owned());
-        }
-        None
+        let why = |objection| {
+            format!(
+                "its plan is another one than was confirmed, because {objection}; plan and roll out again"
+            )
+        };
+        objection.and_then(|objection| progress(Became::Broken, why(objection)))
     }
 
     /// Why a tenant is not applied, as far as the reading of this run tells: left out, or broken already. A wave may have been
@@ -473,6 +482,8 @@ impl<'a> Course<'a> {
         self.flush()?;
         let mut waiting = names.into_iter().collect::<std::collections::VecDeque<_>>();
         let mut running: Vec<(String, u64, crate::engine::TaskId, _)> = Vec::new();
+        // How often a tenant was held by the run before, which may still end what it has in flight there.
+        let mut held: BTreeMap<String, u32> = BTreeMap::new();
         // Why no record could be written. What is in flight ends, and nothing more begins.
         let mut away = None;
         loop {
@@ -498,11 +509,12 @@ impl<'a> Course<'a> {
                 let confirmed = self.confirmed.get(&name).and_then(|one| one.result.plan()).cloned();
                 let sharing = self.sharing.of(&name);
                 let decide = move |plan: &Plan| {
-                    let is_confirmed = confirmed.as_ref().is_some_and(|one| sharing.is_confirmed(one, plan));
                     let decision = match blocked(plan) {
                         Some(why) => Decision::Leave(why),
-                        None if plan.is_empty() || is_confirmed => Decision::Apply,
-                        None => Decision::Stale("the tenant was changed in between".to_owned()),
+                        None if plan.is_empty() => Decision::Apply,
+                        None => sharing
+                            .objection(confirmed.as_ref(), plan)
+                            .map_or(Decision::Apply, Decision::Stale),
                     };
                     decision.into()
                 };
@@ -523,6 +535,14 @@ impl<'a> Course<'a> {
             running = left;
             for (name, began_ms, _, slot) in ended {
                 let Some(result) = slot.take() else { continue };
+                if self.sharing.is_taken_over && is_held(&result) {
+                    let tries = held.entry(name.clone()).or_insert(0);
+                    *tries += 1;
+                    if *tries < HELD_TRIES_MAX {
+                        waiting.push_back(name);
+                        continue;
+                    }
+                }
                 let outputs = result.as_ref().ok().map(|report| report.outcome.outputs.clone());
                 if let Some(outputs) =
                     outputs.filter(|outputs| !outputs.is_empty() && self.sharing.is_hub(&name))
@@ -551,7 +571,7 @@ impl<'a> Course<'a> {
 
     pub(super) fn outcome(
         &self,
-        result: Result<crate::engine::reconcile::Report, Failed>,
+        result: Result<Report, Failed>,
         began_ms: u64,
         now_ms: u64,
     ) -> Option<Progress> {

@@ -8,7 +8,7 @@ use super::super::error::{Error, Result};
 use super::super::setup::Shell;
 use super::course::{Course, blocked};
 use super::recorded::problem;
-use super::sharing::is_undisturbed;
+use super::sharing::{changed_in_between, more_than};
 use crate::engine::TaskId;
 use crate::engine::apply::{Wishes, timestamp};
 use crate::engine::reconcile::{Decision, Report, reconcile};
@@ -17,7 +17,7 @@ use crate::fleet::report::listed;
 use crate::fleet::rollout::{Event, Next, Progress, State, Verdict, next};
 use crate::fleet::shards::{LIFE_POLLS, Me, Move, SIGN_POLLS, Watch, decide, divide, shards_of_accounts};
 use crate::model::call::Failed;
-use crate::model::plan::{Digest, Plan, Step, Verb};
+use crate::model::plan::{Digest, Plan};
 use crate::model::text::line;
 use crate::shell::records::RecordProblem;
 
@@ -264,19 +264,6 @@ pub fn shortened(plan: &Plan) -> String {
     plan.basis.chars().take(PLAN_DIGITS).collect()
 }
 
-/// Whether a plan is what is left of the confirmed one, which another shard has begun: it writes to no resource that the
-/// confirmed plan leaves alone, nor over what others changed since, and does nothing more that is dangerous. A step may
-/// have been done by half, so the steps themselves may be others.
-fn is_rest_of(plan: &Plan, confirmed: &Plan) -> bool {
-    let dangers = |plan: &Plan| plan.steps.iter().filter(|step| step.danger.is_some()).count();
-    let deletes = |plan: &Plan| plan.resources.iter().filter(|one| one.verb == Verb::Delete).count();
-    let is_written = |step: &Step| confirmed.steps.iter().any(|other| other.address == step.address);
-    plan.steps.iter().all(is_written)
-        && is_undisturbed(confirmed, plan)
-        && dangers(plan) <= dangers(confirmed)
-        && deletes(plan) <= deletes(confirmed)
-}
-
 impl Part {
     /// Goes on from a state on record. What this run has not told yet stands behind it.
     fn takes(&mut self, state: State, course: &mut Course<'_>) -> Result<()> {
@@ -500,14 +487,14 @@ impl Part {
             let confirmed = course.confirmed.get(name).and_then(|one| one.result.plan()).cloned();
             let agreed = self.agreed.remove(name);
             let decide = move |plan: &Plan| {
-                let is_agreed = || match &agreed {
+                let is_agreed = match &agreed {
                     Some(agreed) => *agreed == shortened(plan),
-                    None => confirmed.as_ref().is_some_and(|confirmed| is_rest_of(plan, confirmed)),
+                    None => confirmed.as_ref().is_some_and(|confirmed| more_than(confirmed, plan).is_none()),
                 };
                 let decision = match blocked(plan) {
                     Some(why) => Decision::Leave(why),
-                    None if plan.is_empty() || is_agreed() => Decision::Apply,
-                    None => Decision::Stale("the tenant was changed in between".to_owned()),
+                    None if plan.is_empty() || is_agreed => Decision::Apply,
+                    None => Decision::Stale(changed_in_between(confirmed.as_ref(), plan)),
                 };
                 decision.into()
             };

@@ -6,7 +6,7 @@ use super::super::setup::Shell;
 use super::hubs;
 use super::load::{Loaded, Made};
 use crate::model::address::Address;
-use crate::model::plan::{Cause, FieldChange, Plan, Step};
+use crate::model::plan::{Cause, FieldChange, Plan, Step, Verb};
 use crate::model::value::Outputs;
 use crate::plan::handed::{self, Hubs};
 use crate::shell::fleet::Member;
@@ -34,30 +34,55 @@ pub struct One {
 }
 
 impl One {
-    /// Whether a plan is the one that was confirmed. That of a tenant that may change may only say less: it has no step
-    /// that was not confirmed, and writes over nothing that others changed since.
-    pub fn is_confirmed(self, confirmed: &Plan, plan: &Plan) -> bool {
-        let shape = |step: &Step| (step.address.clone(), step.verb, step.what.clone(), step.danger.is_some());
-        let steps: BTreeSet<_> = confirmed.steps.iter().map(shape).collect();
-        let is_less = || plan.steps.iter().all(|step| steps.contains(&shape(step)));
-        confirmed.basis == plan.basis || self.is_open && is_less() && is_undisturbed(confirmed, plan)
+    /// Why a plan is not the one that was confirmed; `None` if it is. That of a tenant that may change may also be what
+    /// is left of it.
+    pub fn objection(self, confirmed: Option<&Plan>, plan: &Plan) -> Option<String> {
+        let is_confirmed = confirmed.is_some_and(|confirmed| {
+            confirmed.basis == plan.basis || self.is_open && more_than(confirmed, plan).is_none()
+        });
+        (!is_confirmed).then(|| changed_in_between(confirmed, plan))
     }
 }
 
-/// Whether all that others changed on the tenant, and that a plan writes over, is in the confirmed plan too.
-pub fn is_undisturbed(confirmed: &Plan, plan: &Plan) -> bool {
-    fn of_others(plan: &Plan) -> Vec<(&Address, &FieldChange)> {
-        let changes =
-            plan.resources.iter().flat_map(|one| one.changes.iter().map(|change| (&one.address, change)));
-        changes.filter(|(_, one)| matches!(one.cause, Cause::TenantChanged | Cause::Both)).collect()
+/// Says in which way a plan is another one than the confirmed one.
+pub fn changed_in_between(confirmed: Option<&Plan>, plan: &Plan) -> String {
+    let more = confirmed.and_then(|confirmed| more_than(confirmed, plan));
+    format!(
+        "the tenant was changed in between: {}",
+        more.as_deref().unwrap_or("its steps are not the confirmed ones")
+    )
+}
+
+/// What a plan does beyond the confirmed one; `None` if it is that plan or what is left of it: it writes to no resource
+/// that the confirmed plan leaves alone, nor over what others changed since, and does nothing more that is dangerous. A
+/// step may have been done by half, so the steps themselves may be others.
+pub fn more_than(confirmed: &Plan, plan: &Plan) -> Option<String> {
+    let is_written = |step: &Step| confirmed.steps.iter().any(|other| other.address == step.address);
+    if let Some(step) = plan.steps.iter().find(|step| !is_written(step)) {
+        return Some(format!("{} has to be written too", step.address));
     }
     let known = of_others(confirmed);
-    let is_known = |(address, one): &(&Address, &FieldChange)| {
+    let is_known = |(address, change): &(&Address, &FieldChange)| {
         known.iter().any(|(at, old)| {
-            at == address && (&old.field, &old.old, &old.new) == (&one.field, &one.old, &one.new)
+            at == address && (&old.field, &old.old, &old.new) == (&change.field, &change.old, &change.new)
         })
     };
-    of_others(plan).iter().all(is_known)
+    if let Some((address, change)) = of_others(plan).into_iter().find(|one| !is_known(one)) {
+        return Some(format!("somebody else set {address}, {}", change.field));
+    }
+    let dangers = |plan: &Plan| plan.steps.iter().filter(|step| step.danger.is_some()).count();
+    let deletes = |plan: &Plan| plan.resources.iter().filter(|one| one.verb == Verb::Delete).count();
+    if dangers(plan) > dangers(confirmed) {
+        return Some("more steps are dangerous now".to_owned());
+    }
+    (deletes(plan) > deletes(confirmed)).then(|| "more objects have to be deleted now".to_owned())
+}
+
+/// The fields that a plan writes over and that others have changed.
+fn of_others(plan: &Plan) -> Vec<(&Address, &FieldChange)> {
+    let changes =
+        plan.resources.iter().flat_map(|one| one.changes.iter().map(|change| (&one.address, change)));
+    changes.filter(|(_, change)| matches!(change.cause, Cause::TenantChanged | Cause::Both)).collect()
 }
 
 impl Sharing {
@@ -104,11 +129,6 @@ impl Sharing {
 
     pub fn of(&self, name: &str) -> One {
         One { is_open: self.is_taken_over || self.open.contains(name) }
-    }
-
-    /// As [`One::is_confirmed`].
-    pub fn is_confirmed(&self, name: &str, confirmed: &Plan, plan: &Plan) -> bool {
-        self.of(name).is_confirmed(confirmed, plan)
     }
 
     /// The tenants in parts, each before those that it takes from.
