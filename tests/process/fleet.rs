@@ -844,7 +844,7 @@ fn an_action_that_fails_is_stopped_and_taken_back_in_the_canary() {
         "fleet.yaml",
         &folder.read("fleet.yaml").replace("gates: []", "gates: [applied, executions]\n  on_halt: rollback"),
     );
-    folder.write("base.yaml", &BASE.replace("builtin:twilio-verify", "./second.js"));
+    folder.write("base.yaml", &BASE.replace("builtin:twilio-verify-fetch", "./second.js"));
     let halted = run(&[]).expect(8);
     for words in [
         "Halted at ",

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::lab::{Folder, QUICKSTART, Run, Site, lockstep};
+use crate::support::quickstart_with_helper;
 
 const COMMANDS: [&str; 6] = ["validate", "plan", "apply", "drift", "destroy", "show"];
 
@@ -73,8 +74,7 @@ fn a_wrong_command_line_is_one_document() {
 #[test]
 fn a_result_is_one_document_with_what_was_said_of_the_manifest() {
     let folder = Folder::new();
-    let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
-    folder.write("m.yaml", &text.replace("twilio: 6.2.0", "twilio: ^6.2.0"));
+    folder.write("m.yaml", &quickstart_with_helper().replace("twilio: 6.2.0", "twilio: ^6.2.0"));
     for command in COMMANDS {
         let mut args = vec![command, "m.yaml", "--output", "json"];
         args.extend((command != "validate").then_some("--twin"));

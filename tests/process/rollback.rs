@@ -7,7 +7,9 @@ fn next_manifest(folder: &Folder) -> String {
     let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
     folder.write(
         "next.yaml",
-        &text.replace("code_length: 6", "code_length: 8").replace("twilio: 6.2.0", "twilio: 6.2.1"),
+        &text
+            .replace("code_length: 6", "code_length: 8")
+            .replace("runtime: node22\n", "runtime: node22\n  dependencies: { lodash: 4.17.21 }\n"),
     )
 }
 
@@ -30,7 +32,7 @@ fn what_was_reviewed_is_taken_back_and_nothing_else() {
     assert!(shown.out.starts_with("Lockstep rollback of stack acme-login"), "{}", shown.out);
     for told in [
         "code_length: 8 → 6",
-        "dependencies.twilio: 6.2.1 → 6.2.0",
+        "dependencies.lodash: 4.17.21 → (absent)",
         "action: deploy the version that ran before the last run",
         "and their Verify service is there",
         "note[LS0514]",

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
 use super::lab::{Folder, Proxy, QUICKSTART, Site, Twin, json_reply, lockstep};
+use crate::support::quickstart_with_helper;
 
 fn quickstart_with(from: &str, to: &str) -> String {
     let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
@@ -30,7 +31,7 @@ fn a_manifest_reads_nothing_outside_of_its_folder() {
         for (from, to) in [
             ("friendly_name: Acme", format!("friendly_name: \"${{file.{path}}}\"")),
             (
-                "code: builtin:twilio-verify",
+                "code: builtin:twilio-verify-fetch",
                 format!("code: \"{}{path}\"", if path.contains('/') { "" } else { "./" }),
             ),
         ] {
@@ -95,7 +96,7 @@ fn nothing_is_written_over_what_the_command_reads() {
     let folder = Folder::new();
     let code = "exports.onExecuteCustomPhoneProvider = async () => {};\n";
     folder.write("sender.js", code);
-    let text = quickstart_with("code: builtin:twilio-verify", "code: ./sender.js");
+    let text = quickstart_with("code: builtin:twilio-verify-fetch", "code: ./sender.js");
     let manifest = folder.write("lockstep.yaml", &text);
     let ca = folder.write("ca.pem", "certificates");
     std::fs::hard_link(&manifest, folder.path("second-name")).expect("link");
@@ -463,8 +464,7 @@ fn the_function_gets_no_key_of_ours() {
 fn a_version_that_may_move_is_told() {
     let folder = Folder::new();
     for version in ["latest", "^6.2.0", "\">=6\"", "\"*\""] {
-        let manifest =
-            folder.write("lockstep.yaml", &quickstart_with("twilio: 6.2.0", &format!("twilio: {version}")));
+        let manifest = folder.write("lockstep.yaml", &quickstart_with_helper().replace("6.2.0", version));
         let run = lockstep(&["plan", &manifest, "--twin"]).run();
         assert!((run.out + &run.err).contains("not pinned"), "{version}");
     }

@@ -19,7 +19,7 @@ impl Lab {
         let folder = Folder::new();
         let text = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
         folder.write("first.yaml", &text);
-        folder.write("second.yaml", &text.replace("builtin:twilio-verify", "./second.js"));
+        folder.write("second.yaml", &text.replace("builtin:twilio-verify-fetch", "./second.js"));
         folder.write("second.js", SECOND);
         let lab = Lab(folder);
         let _ = lab.run("apply", "first.yaml", &["--yes"]).expect(0);

@@ -103,9 +103,19 @@ pub fn problems_of(text: &str, env: &BTreeMap<String, String>) -> String {
     said.collect::<Vec<_>>().join("\n")
 }
 
-/// The core stack of the quickstart, with the policy switched on and a secret for the stream.
+/// The quickstart with the code that needs a package, Twilio's helper.
+pub fn quickstart_with_helper() -> String {
+    let quickstart = include_str!("../../manifests/quickstart.yaml");
+    let (code, runtime) = ("builtin:twilio-verify-fetch", "  runtime: node22\n");
+    assert!(quickstart.contains(code) && quickstart.contains(runtime), "{quickstart}");
+    quickstart
+        .replace(code, "builtin:twilio-verify")
+        .replace(runtime, &format!("{runtime}  dependencies:\n    twilio: 6.2.0\n"))
+}
+
+/// The core stack of the quickstart, with the policy switched on, a secret for the stream, and a package.
 pub fn core_manifest() -> String {
-    include_str!("../../manifests/quickstart.yaml")
+    quickstart_with_helper()
         .replace("  # policy: always ", "  policy: always ")
         .replace("${generated.feedback} ", "${env.FEEDBACK_SECRET} ")
 }

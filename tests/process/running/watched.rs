@@ -38,12 +38,12 @@ fn an_action_that_throws_in_a_login_is_seen_by_the_watch_and_taken_back() {
     let quickstart = std::fs::read_to_string(QUICKSTART).expect("the quickstart");
     let asked = quickstart.replace("  # policy: always ", "  policy: always ");
     assert_ne!(asked, quickstart, "everybody is asked");
-    // The code needs no package, so nothing is installed.
-    let needs = |line: &&str| line.starts_with("  dependencies:") || line.starts_with("    twilio:");
-    let text: String = asked.lines().filter(|line| !needs(line)).map(|line| format!("{line}\n")).collect();
     let manifest = |name: &str, code: &str| {
         folder.write(&format!("{name}.js"), code);
-        folder.write(&format!("{name}.yaml"), &text.replace("builtin:twilio-verify", &format!("./{name}.js")))
+        folder.write(
+            &format!("{name}.yaml"),
+            &asked.replace("builtin:twilio-verify-fetch", &format!("./{name}.js")),
+        )
     };
     let (works, throws) = (manifest("works", WORKS), manifest("throws", THROWS));
 

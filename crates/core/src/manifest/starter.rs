@@ -161,10 +161,9 @@ fn send(page: &mut Page<'_>, choices: &Choices) {
     }
     debug_assert!(sms || voice, "a code has to travel somehow");
     page.section("action");
-    page.said("action.code", "builtin:twilio-verify", "or a file of your own: ./actions/twilio-verify.js");
+    let own = "or a file of your own: ./actions/send.js";
+    page.said("action.code", "builtin:twilio-verify-fetch", own);
     page.said("action.runtime", "node22", "");
-    page.said("action.dependencies", "", "");
-    page.said("action.dependencies.twilio", "6.2.0", "");
     page.said("action.secrets", "", "");
     page.said("action.secrets.TWILIO_ACCOUNT_SID", "${twilio.account_sid}", "");
     let narrow = "a restricted key: verification/create only";
