@@ -88,6 +88,9 @@ fn a_rotation_is_planned_saved_and_carried_out() {
         "{}",
         status.out
     );
+    let of_former = |line: &&str| line.trim_start().starts_with("twilio_key.sender-g1 ");
+    let former = status.out.lines().find(of_former).unwrap_or_default();
+    assert!(former.contains("later: delete the key"), "{}", status.out);
     assert!(status.out.contains("rotate done (3 steps)"), "{}", status.out);
     let _ = site.lockstep("plan", MINTED, &["--exit-code"]).run().expect(0);
     let json =

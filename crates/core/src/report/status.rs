@@ -65,7 +65,10 @@ impl Status {
         });
         let state = match told.iter().find(|told| told.address == *address) {
             _ if is_unread => "not read".to_owned(),
-            None => "as the manifest says".to_owned(),
+            None => match self.plan.deferred.iter().find(|later| later.address == *address) {
+                Some(later) => format!("later: {}", later.what),
+                None => "as the manifest says".to_owned(),
+            },
             Some(told) => {
                 let fields: Vec<&str> = told.fields.iter().map(|field| field.field.as_str()).collect();
                 let which = if fields.is_empty() { told.reasons.join("; ") } else { fields.join(", ") };
