@@ -24,6 +24,12 @@ fn main() -> ExitCode {
         arguments.get(at + 1).cloned()
     };
     let of_fleets = arguments.iter().any(|argument| argument == "--fleets");
+    if let Some(wrong) = unknown(&arguments) {
+        eprintln!(
+            "{wrong:?} is no option; there are --fleets, and with a value --seed, --seeds, --first and --threads"
+        );
+        return ExitCode::from(64);
+    }
     if let Some(seed) = value("--seed").and_then(|text| text.parse().ok()) {
         let (text, good) = if of_fleets { fleets::report::replay(seed) } else { replay(seed) };
         print!("{text}");
@@ -75,4 +81,17 @@ fn main() -> ExitCode {
         println!("empty cells: {}", empty.join(", "));
     }
     if sum.failures.is_empty() && !hollow { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The first argument that is neither an option nor its value.
+fn unknown(arguments: &[String]) -> Option<&String> {
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--fleets" => {}
+            "--seed" | "--seeds" | "--first" | "--threads" => drop(rest.next()),
+            _ => return Some(argument),
+        }
+    }
+    None
 }

@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
@@ -15,6 +16,35 @@ const here = import.meta.dirname;
 const manifests = { unified: `${here}/unified.yaml`, legacy: `${here}/../../manifests/howto-2023.yaml`, rules: `${here}/rules.yaml`, reported: `${here}/reported.yaml` };
 const PHONE = '+15005550006';
 let logins = 0;
+
+// Largest memory of a twin and the processes of its code, in MB, by how many of these there were.
+const memory = [];
+
+function read(file) {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+// Pages that processes share count once.
+function megabytes(pid) {
+  return Number(read(`/proc/${pid}/smaps_rollup`).match(/^Pss: +(\d+) kB/m)?.[1] ?? 0) / 1000;
+}
+
+function look(pid) {
+  const of = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean);
+  for (const task of fs.existsSync(`/proc/${pid}/task`) ? fs.readdirSync(`/proc/${pid}/task`) : []) {
+    if (task !== String(pid)) of.push(...read(`/proc/${pid}/task/${task}/children`).split(' ').filter(Boolean));
+  }
+  // Not npm, which is there before a first start.
+  const runsCode = (child) => read(`/proc/${child}/cmdline`).includes('child.js');
+  if (!of.every(runsCode)) return;
+  const children = of.map(megabytes);
+  const sum = children.reduce((total, size) => total + size, megabytes(pid));
+  memory[children.length] = Math.max(memory[children.length] ?? 0, sum);
+}
 
 // Starts a twin with a manifest applied.
 async function twin(manifest) {
@@ -28,7 +58,11 @@ async function twin(manifest) {
     });
     process_.on('exit', (code) => reject(new Error(`the twin ended with ${code}:\n${said}`)));
   });
-  const end = () => new Promise((resolve) => process_.once('exit', resolve) && process_.kill('SIGTERM'));
+  const looks = setInterval(() => look(process_.pid), 200);
+  const end = () => {
+    clearInterval(looks);
+    return new Promise((resolve) => process_.once('exit', resolve) && process_.kill('SIGTERM'));
+  };
   return { ...address, end, said: () => said };
 }
 
@@ -456,6 +490,9 @@ for (const [name, [manifest, run]] of Object.entries(samples)) {
     failed += 1;
     console.log(`FAILED  ${name}: ${error.message}`);
   }
+}
+for (const [children, size] of memory.entries()) {
+  if (size) console.log(`largest memory of a twin with ${children} processes of its code: ${size.toFixed(0)} MB`);
 }
 console.log(`${ran - failed} of ${ran} cases, ${logins} logins`);
 process.exitCode = failed || !ran ? 1 : 0;

@@ -643,17 +643,21 @@ fn within<'a>(ground: &'a Ground, id: &'a str) -> impl Iterator<Item = &'a str> 
     std::iter::successors(Some(id), holder).take(3)
 }
 
-/// Verify services of ours that a destroy reported as left in place, because code that stays sends through them, or
-/// may.
+/// Verify services and keys of ours that a destroy reported as left in place, because code that stays sends through
+/// them, or may.
 pub fn told_to_stay(story: &Story, destroy: &Proc) -> Vec<String> {
-    let plan = destroy.plan.clone();
-    let mut findings = plan.iter().flat_map(|plan| &plan.findings);
-    if !findings.any(|one| one.address == "verify_service" && one.text.starts_with("it stays")) {
-        return Vec::new();
+    let Some(plan) = &destroy.plan else { return Vec::new() };
+    let is_said = |address: &str| {
+        plan.findings.iter().any(|one| one.address == *address && one.text.starts_with("it stays"))
+    };
+    let keys = plan.resources.iter().filter(|one| one.kind == "twilio_key" && is_said(one.address.as_str()));
+    let mut out: Vec<String> = keys.filter_map(|one| one.ids.get("sid").cloned()).collect();
+    if is_said("verify_service") {
+        let world = &story.ground.twin.world;
+        let stays = |id: &&String| is_sent_through(world, id) || told::is_service_told(story, destroy, id);
+        out.extend(story.ground.made.keys().filter(stays).cloned());
     }
-    let world = &story.ground.twin.world;
-    let stays = |id: &&String| is_sent_through(world, id) || told::is_service_told(story, destroy, id);
-    story.ground.made.keys().filter(stays).cloned().collect()
+    out
 }
 
 /// Whether code that is deployed in the tenant was given the SID of this Verify service.

@@ -53,7 +53,7 @@ pub struct Story {
     pub elder: Option<Draft>,
     /// Whether the other stack was destroyed.
     pub elder_gone: bool,
-    /// Verify services that an earlier destroy reported as staying, because an Action that stays sends through them.
+    /// Verify services and keys that an earlier destroy reported as staying, because an Action that stays uses them.
     /// From then on, they belong to the owner of the Action.
     pub left_in_use: BTreeSet<String>,
     /// Addresses that earlier destroys left as they are, because nobody can prove that a former version works.

@@ -529,11 +529,14 @@ fn judge(story: &mut Story, proc: &Proc) {
     {
         // What a watched run deployed, killed or not, fails within its time: that is no success.
         let others = ground.watching.writers.iter().any(|(_, watches)| !watches);
-        let until_ms = (live.at_ms + ms).min(if run.watched.is_some() { seen_ms } else { now_ms });
-        let events = logged(&ground.twin.world, (live.at_ms + NEAR_MS, until_ms.saturating_sub(NEAR_MS)));
+        // An earlier run may have told the outcome of that, and this one watches what it did itself.
+        let is_told = ground.watching.over.contains(&live.id);
+        let begun_ms = proc.watch.forward_ms.filter(|_| is_told).unwrap_or(live.at_ms);
+        let until_ms = (begun_ms + ms).min(if run.watched.is_some() { seen_ms } else { now_ms });
+        let events = logged(&ground.twin.world, (begun_ms + NEAR_MS, until_ms.saturating_sub(NEAR_MS)));
         let runs = sender(&ground.twin.world).is_some_and(|(_, version)| version.id == live.id);
-        let is_over = run.watched.is_none() && ground.watching.over.contains(&live.id);
-        let is_unseen = exit == Exit::Done && !is_sent(&logged(&ground.twin.world, (live.at_ms, now_ms)));
+        let is_over = run.watched.is_none() && is_told;
+        let is_unseen = exit == Exit::Done && !is_sent(&logged(&ground.twin.world, (begun_ms, now_ms)));
         if runs && !others && !is_over && (blame(&events, &live.id) || is_unseen) {
             let what = format!(
                 "run {} ends with {}, and what it watched fails or sent nothing",

@@ -60,7 +60,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "what others changed is written over",
         COURSE,
-        "None if plan.is_empty() || is_confirmed => Decision::Apply,",
+        "None if plan.is_empty() => Decision::Apply,",
         "None if plan.is_empty() || confirmed.is_some() => Decision::Apply,",
         &["fleets", "Confirmed"],
     ),
