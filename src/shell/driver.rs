@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use tokio::sync::mpsc;
 
 use super::clock::Clock;
-use super::http::Http;
+use super::http::{Http, IN_FLIGHT_MAX};
 use super::in_process::{Ended, InProcess};
 use super::ledger_file::{Files, Places as _};
 use super::signals::{Signal, Signals};
@@ -135,24 +135,39 @@ impl<'a> Driver<'a> {
         slot.take().context("a task ended without a result")
     }
 
-    /// Runs one task per tenant, side by side. The results have the order of `tenants`.
+    /// Runs one task per tenant, side by side. Over the network, each begins as soon as there is room for its requests:
+    /// what a task holds in memory is held by no more tasks than that. A task that waits for its turn to send takes no
+    /// room, so it keeps nobody back. The results have the order of `tenants`.
     ///
     /// # Errors
     /// As [`Driver::run`].
-    pub fn run_each<T, F>(
+    pub fn run_each<S, T, F>(
         &mut self,
-        tenants: &[TenantId],
-        make: impl Fn(TenantId, Port) -> F,
+        tenants: impl IntoIterator<Item = (TenantId, S)>,
+        make: impl Fn(S, Port) -> F,
     ) -> Result<Vec<T>>
     where
         T: 'static,
         F: Future<Output = T> + 'static,
     {
-        let started: Vec<_> =
-            tenants.iter().map(|tenant| self.spawn(*tenant, |port| make(*tenant, port))).collect();
-        let tasks: Vec<TaskId> = started.iter().map(|(task, _)| *task).collect();
-        self.drive(&tasks)?;
-        started.iter().map(|(_, slot)| slot.take().context("a task ended without a result")).collect()
+        let mut slots = Vec::new();
+        let mut tenants = tenants.into_iter();
+        let mut next = |engine: &mut Engine| {
+            let (tenant, given) = tenants.next()?;
+            let (task, slot) = spawn_on(engine, tenant, |port| make(given, port));
+            slots.push(slot);
+            Some(task)
+        };
+        let Driver { engine, inner, signals, show } = self;
+        match inner {
+            Inner::Net(net) => net.drive(engine, signals, show, Tasks::begun_by(&mut next))?,
+            // In virtual time nothing is held for long, and all begin at once.
+            Inner::InProcess(_) => {
+                let tasks: Vec<TaskId> = std::iter::from_fn(|| next(engine)).collect();
+                self.drive(&tasks)?;
+            }
+        }
+        slots.iter().map(|slot| slot.take().context("a task ended without a result")).collect()
     }
 
     /// Starts a task without running it. The slot holds the result once the task is done.
@@ -165,16 +180,7 @@ impl<'a> Driver<'a> {
         T: 'static,
         F: Future<Output = T> + 'static,
     {
-        let slot = Rc::new(RefCell::new(None));
-        let result = slot.clone();
-        let task = self.engine.spawn(tenant, |port| {
-            let future = make(port);
-            async move {
-                let value = future.await;
-                *result.borrow_mut() = Some(value);
-            }
-        });
-        (task, slot)
+        spawn_on(&mut self.engine, tenant, make)
     }
 
     /// Runs the engine until all these tasks are done. Other tasks go on meanwhile.
@@ -192,7 +198,7 @@ impl<'a> Driver<'a> {
     pub fn drive_until(&mut self, tasks: &[TaskId], enough: usize) -> Result<()> {
         let Driver { engine, inner, signals, show } = self;
         match inner {
-            Inner::Net(net) => net.drive(engine, signals, show, tasks, enough),
+            Inner::Net(net) => net.drive(engine, signals, show, Tasks::of(tasks, enough)),
             Inner::InProcess(in_process) => {
                 // In virtual time nobody waits, so waits are not reported.
                 let mut show = |told: Told| match told.event {
@@ -209,22 +215,74 @@ impl<'a> Driver<'a> {
     }
 }
 
+/// Starts a task without running it, as [`Driver::spawn`].
+fn spawn_on<T, F>(
+    engine: &mut Engine,
+    tenant: TenantId,
+    make: impl FnOnce(Port) -> F,
+) -> (TaskId, Rc<RefCell<Option<T>>>)
+where
+    T: 'static,
+    F: Future<Output = T> + 'static,
+{
+    let slot = Rc::new(RefCell::new(None));
+    let result = slot.clone();
+    let task = engine.spawn(tenant, |port| {
+        let future = make(port);
+        async move {
+            let value = future.await;
+            *result.borrow_mut() = Some(value);
+        }
+    });
+    (task, slot)
+}
+
+/// The tasks that a run of the engine is about.
+struct Tasks<'a> {
+    ids: BTreeSet<TaskId>,
+    /// So many of them have to be done.
+    enough: usize,
+    /// Spawns another one. `None`: there are no more.
+    next: Option<&'a mut dyn FnMut(&mut Engine) -> Option<TaskId>>,
+}
+
+impl<'a> Tasks<'a> {
+    fn of(ids: &[TaskId], enough: usize) -> Tasks<'a> {
+        Tasks { ids: ids.iter().copied().collect(), enough, next: None }
+    }
+
+    fn begun_by(next: &'a mut dyn FnMut(&mut Engine) -> Option<TaskId>) -> Tasks<'a> {
+        Tasks { ids: BTreeSet::new(), enough: 0, next: Some(next) }
+    }
+
+    /// Begins another task. Tells whether there was one.
+    fn begin(&mut self, engine: &mut Engine) -> bool {
+        let task = self.next.as_mut().and_then(|next| next(engine));
+        match task {
+            Some(task) => {
+                self.ids.insert(task);
+                self.enough += 1;
+            }
+            None => self.next = None,
+        }
+        task.is_some()
+    }
+}
+
 impl Net {
     fn drive(
         &mut self,
         engine: &mut Engine,
         signals: &Signals,
         show: &mut dyn FnMut(Told),
-        tasks: &[TaskId],
-        enough: usize,
+        mut tasks: Tasks<'_>,
     ) -> Result<()> {
         let Net { http, clock, runtime, answers_in, answers, outstanding, done, interrupted } = self;
         runtime.block_on(async {
             engine.handle_input(Input::Tick, clock.now_ms());
-            let tasks: BTreeSet<TaskId> = tasks.iter().copied().collect();
-            let mut done_of_these = tasks.intersection(done).count();
+            let mut done_of_these = tasks.ids.intersection(done).count();
             loop {
-                if done_of_these >= enough {
+                if done_of_these >= tasks.enough && !tasks.begin(engine) {
                     return Ok(());
                 }
                 if !*interrupted && signals.first().is_some() {
@@ -237,7 +295,7 @@ impl Net {
                         continue;
                     }
                     Output::Done(task) => {
-                        done_of_these += usize::from(done.insert(task) && tasks.contains(&task));
+                        done_of_these += usize::from(done.insert(task) && tasks.ids.contains(&task));
                         continue;
                     }
                     Output::Send(call, request) => {
@@ -258,6 +316,11 @@ impl Net {
                         std::thread::spawn(move || {
                             report.send(Input::Placed(call, Files.answer(&place, asked)));
                         });
+                        continue;
+                    }
+                    Output::WaitUntil(_) | Output::Idle
+                        if *outstanding < IN_FLIGHT_MAX && tasks.begin(engine) =>
+                    {
                         continue;
                     }
                     Output::WaitUntil(at_ms) => Some(at_ms),
@@ -337,6 +400,7 @@ mod tests {
     use crate::shell::test_support::{Scripted, block_on, connection, json_reply};
     use crate::shell::via::Via;
     use serde_json::json;
+    use std::cell::Cell;
     use std::time::Duration;
 
     const START_MS: u64 = 1_790_000_000_000;
@@ -397,7 +461,8 @@ mod tests {
             let one = driver.run(tenants[0], two_reads).expect("ends");
             let hosts = vec![Ok("acme.auth0.example".to_owned()), Ok("verify.twilio.com".to_owned())];
             assert_eq!(one, hosts);
-            let both = driver.run_each(&tenants, |_, port| two_reads(port)).expect("ends");
+            let both =
+                driver.run_each(tenants.map(|one| (one, ())), |(), port| two_reads(port)).expect("ends");
             assert_eq!(both, [hosts.clone(), hosts]);
             assert_eq!(driver.signal(), None);
             drop(driver);
@@ -411,13 +476,35 @@ mod tests {
     fn the_work_of_the_engine_grows_with_the_tenants_and_not_with_their_square() {
         let work = |count: usize| {
             let mut driver = in_process(&Signals::silent());
-            let tenants: Vec<TenantId> = (0..count).map(|_| driver.connect(connection())).collect();
-            let read = driver.run_each(&tenants, |_, port| two_reads(port)).expect("ends");
+            let tenants: Vec<_> = (0..count).map(|_| (driver.connect(connection()), ())).collect();
+            let read = driver.run_each(tenants, |(), port| two_reads(port)).expect("ends");
             assert!(read.iter().flatten().all(Result::is_ok));
             driver.engine().work()
         };
         let (few, many) = (work(20), work(200));
         assert!(many <= 11 * few, "20 tenants: {few} looks at tasks and calls, 200: {many}");
+    }
+
+    /// What a task has read stays in memory until its end, so a thousand tenants are not read all at once.
+    #[test]
+    fn no_more_tasks_are_under_way_than_the_network_has_room_for() {
+        let mut driver = Driver::new(network(), 7, Signals::silent(), |_| {}).expect("driver");
+        let tenants: Vec<_> = (0..3 * IN_FLIGHT_MAX).map(|_| (driver.connect(connection()), ())).collect();
+        let count = tenants.len();
+        let (under_way, most) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let read = driver.run_each(tenants, |(), port| {
+            let (under_way, most) = (under_way.clone(), most.clone());
+            under_way.set(under_way.get() + 1);
+            most.set(most.get().max(under_way.get()));
+            async move {
+                // A token, then one read.
+                let read = port.reader().get(&Get::whole(Api::Auth0, "/api/v2/branding")).await;
+                under_way.set(under_way.get() - 1);
+                read.is_ok()
+            }
+        });
+        assert_eq!(read.expect("ends"), vec![true; count]);
+        assert!((2..=IN_FLIGHT_MAX + 1).contains(&most.get()), "{} under way", most.get());
     }
 
     #[test]

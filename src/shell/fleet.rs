@@ -90,14 +90,8 @@ impl<'a> Crowd<'a> {
         T: 'static,
         F: Future<Output = Result<T, Failed>> + 'static,
     {
-        let mut started = Vec::new();
-        for at in members {
-            let Member { tenant, session } = &self.members[at];
-            let session = session.clone();
-            started.push(self.driver.spawn(*tenant, |port| make(session, port.reader())));
-        }
-        let tasks: Vec<_> = started.iter().map(|(task, _)| *task).collect();
-        self.driver.drive(&tasks)?;
-        Ok(started.into_iter().map(|(_, slot)| slot.take().unwrap_or(Err(Failed::Stopped))).collect())
+        let Crowd { driver, members: all, .. } = self;
+        let each = members.into_iter().map(|at| (all[at].tenant, all[at].session.clone()));
+        driver.run_each(each, |session, port| make(session, port.reader()))
     }
 }

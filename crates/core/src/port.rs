@@ -364,7 +364,7 @@ impl Reader {
                     all.extend(items);
                     let more = number("total").is_some_and(|total| (all.len() as u64) < total);
                     if empty || (short && !more) {
-                        return Ok(serde_json::json!({ key: all }));
+                        return Ok(list(key, all));
                     }
                 }
                 Err(Failed::Misread(format!("GET {}: more than 100 pages", get.path)))
@@ -390,7 +390,7 @@ impl Reader {
                     // An absent or odd value is not the end of the list: else the rest of the list would be taken for
                     // missing.
                     match meta.get("next_page_url") {
-                        Some(Json::Null) => return Ok(serde_json::json!({ key: all })),
+                        Some(Json::Null) => return Ok(list(&key, all)),
                         Some(Json::String(url)) => path = path_of(url).to_owned(),
                         _ => {
                             return Err(Failed::Misread(format!(
@@ -553,6 +553,11 @@ impl Writer {
 /// Limit of all pages of one list together, counted as [`size`] does: more than the largest page, and far below a
 /// machine's memory.
 const LIST_MAX: usize = 64 * 1024 * 1024;
+
+/// A reply with all pages of a list. The items are moved into it.
+fn list(key: &str, items: Vec<Json>) -> Json {
+    Json::Object([(key.to_owned(), Json::Array(items))].into_iter().collect())
+}
 
 /// The room left after these items.
 fn spend(room: usize, items: &[Json], path: &str) -> Result<usize, Failed> {
