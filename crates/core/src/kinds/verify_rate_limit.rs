@@ -36,7 +36,7 @@ use crate::port::{Reader, Writer};
 /// See the module's text.
 pub struct VerifyRateLimit;
 
-pub const NAME: &str = "verify_rate_limit";
+pub use super::said::rate_limits::KIND as NAME;
 const BUCKET: &str = "buckets.";
 /// One day, in seconds; Twilio documents no longer interval.
 const INTERVAL_MAX_S: u64 = 86_400;

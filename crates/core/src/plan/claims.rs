@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use crate::kinds::{self, Kind, Seen};
 use crate::ledger::prints::Prints;
 use crate::model::address::Address;
+use crate::model::last_run::{Changed, How};
 use crate::model::ledger::compact;
 use crate::model::ledger::{Entry, Last, Ledger, Ownership};
 use crate::model::plan::{Step, Verb};
@@ -63,12 +64,13 @@ pub fn brings_back(step: &Step) -> bool {
     kinds::by_name(&step.kind).is_some_and(|kind| kind.brings_back(step))
 }
 
-/// Whether the last run took the object over and deployed the version that runs now. A run that was cut off may have no
-/// other record of it.
+/// Whether the last run made the object or took it over, and deployed the version that runs now. A run that was cut off
+/// may have no other record of it.
 pub fn is_deployed_since(ledger: Option<&Ledger>, kind: &dyn Kind, seen: &Seen) -> bool {
     let last = ledger.and_then(|ledger| ledger.last_run.as_ref());
     let changed = last.and_then(|last| last.changed.get(kind.name()));
-    changed.is_some_and(|changed| changed.adopted && kind.running(seen) != changed.version)
+    let is_new = |changed: &Changed| changed.adopted || changed.how == How::Created;
+    changed.is_some_and(|changed| is_new(changed) && kind.running(seen) != changed.version)
 }
 
 /// Who still uses the Verify service with that SID, which was made at that time, to send or to report, after all steps:
@@ -103,8 +105,14 @@ pub fn sender(
                 (adopted && kind.may_know(seen, sid, made_at))
                     .then(|| format!("the version of {address} that ran before this stack may use it"))
             }
-            None => (stays(address, kind) && tells(entry, sid, prints))
-                .then(|| format!("{address}, which stays, uses it")),
+            None if !stays(address, kind) => None,
+            None if tells(entry, sid, prints) => Some(format!("{address}, which stays, uses it")),
+            None => {
+                let is_unreported = kind.sends()
+                    && !is_told_of_one(entry)
+                    && seen.get(address).is_some_and(|seen| is_deployed_since(ledger, kind, seen));
+                is_unreported.then(|| unreported(address))
+            }
         }
     };
     let unrecorded = |kind: &&dyn Kind| {
@@ -112,7 +120,7 @@ pub fn sender(
         let is_recorded = ledger.is_some_and(|ledger| ledger.resources.contains_key(&address));
         let seen = seen.get(&address).filter(|seen| !is_recorded && kind.sends() && kind.runs(seen))?;
         (!goes(&address) && !comes_back(&address) && is_deployed_since(ledger, *kind, seen))
-            .then(|| format!("{address}, which stays, was deployed by a run that did not report its end"))
+            .then(|| unreported(&address))
     };
     let unrecorded = kinds::KINDS.iter().filter_map(unrecorded);
     let mut own = own.filter_map(uses).chain(unrecorded);
@@ -125,6 +133,19 @@ pub fn sender(
     })
 }
 
+fn unreported(address: &Address) -> String {
+    format!("{address}, which stays, was deployed by a run that did not report its end")
+}
+
+/// Whether the record of an Action shows that its code was given the SID of some service.
+fn is_told_of_one(entry: &Entry) -> bool {
+    entry.fields.iter().any(|(field, last)| matches!(last, Last::Print { .. }) && is_of_service(field))
+}
+
+fn is_of_service(field: &str) -> bool {
+    field.to_ascii_uppercase().ends_with("VERIFY_SID")
+}
+
 /// Whether the record of an Action or a Function shows that its code was given the SID of this service.
 fn tells(entry: &Entry, sid: &str, prints: &Prints) -> bool {
     let sid = Secret::new(sid, Origin::Public);
@@ -132,7 +153,7 @@ fn tells(entry: &Entry, sid: &str, prints: &Prints) -> bool {
     entry.fields.iter().any(|(field, last)| match last {
         // Checking a slow fingerprint costs time, and somebody else's record may have many.
         Last::Print { print, .. } => {
-            let may = !is_slow(print) || field.to_ascii_uppercase().ends_with("VERIFY_SID");
+            let may = !is_slow(print) || is_of_service(field);
             may && prints.is_of(last, &sid)
         }
         Last::Plain(text) => field.contains('.') && text == sid.expose(),

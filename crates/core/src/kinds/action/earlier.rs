@@ -16,7 +16,9 @@ use super::wire::{Own, RUNTIMES, own_state};
 use crate::kinds::remote::actions::read_action;
 use crate::kinds::remote::versions::{VERIFY_SID, verifies};
 use crate::kinds::said::verify_service::NAME as SERVICE;
+use crate::kinds::said::{code_limits, rate_limits};
 use crate::kinds::{Back, Done, Kind as _, Run, Seen, WayBack, is_id, step, text};
+use crate::model::address::Address;
 use crate::model::api::Method;
 use crate::model::call::{Api, Failed, Get, Repeat};
 use crate::model::facts::{ActionState, Facts};
@@ -151,6 +153,11 @@ fn way<'a>(back: &Back<'_>, own: &'a Own, version: &str) -> Way<'a> {
             "somebody else has changed its draft or deployed other code since the last run".into(),
         );
     }
+    if let Some(name) = lacking_limit(back, own, earlier) {
+        return Way::Stays(format!(
+            "its code passes the rate limit {name}, which the Verify service may not have; Verify would refuse each send"
+        ));
+    }
     match unproven(back, earlier) {
         None => Way::Again(earlier),
         Some(why) => match not_sendable(back, own, earlier) {
@@ -158,6 +165,16 @@ fn way<'a>(back: &Back<'_>, own: &'a Own, version: &str) -> Way<'a> {
             None => Way::Anew(earlier, why),
         },
     }
+}
+
+/// A rate limit that the earlier code passes, and that neither is known to be there nor is passed by the running code.
+fn lacking_limit(back: &Back<'_>, own: &Own, earlier: &Earlier) -> Option<String> {
+    let passed = code_limits::names(&earlier.content.code)?;
+    let now = own.live.as_ref().and_then(|live| code_limits::names(&live.code)).unwrap_or_default();
+    let is_there = |name: &String| {
+        back.all.get(&Address::named(rate_limits::KIND, name)).is_some_and(|limit| limit.exists)
+    };
+    passed.into_iter().find(|name| !now.contains(name) && !is_there(name))
 }
 
 /// Whether draft and running version are as the last run or the one before it left them.

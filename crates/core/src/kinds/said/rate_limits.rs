@@ -7,6 +7,8 @@ use crate::model::manifest::Manifest;
 
 /// Path of the section that has the limits.
 pub const SECTION: &str = "verify_service";
+/// Name of the kind. A limit has the address of this name and its own.
+pub const KIND: &str = "verify_rate_limit";
 
 static BUCKET_FIELDS: &[Field] = &[Field {
     key: "max",
