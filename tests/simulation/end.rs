@@ -643,8 +643,8 @@ fn within<'a>(ground: &'a Ground, id: &'a str) -> impl Iterator<Item = &'a str> 
     std::iter::successors(Some(id), holder).take(3)
 }
 
-/// Verify services and keys of ours that a destroy reported as left in place, because code that stays sends through
-/// them, or may.
+/// Verify services and keys of ours that a run reported as left in place, because code that stays sends through them,
+/// or may.
 pub fn told_to_stay(story: &Story, destroy: &Proc) -> Vec<String> {
     let Some(plan) = &destroy.plan else { return Vec::new() };
     let is_said = |address: &str| {

@@ -46,8 +46,8 @@ pub struct Case {
     pub no_lease: bool,
     /// The user's own code throws, and was or is deployed by this step.
     pub own_code_throws: bool,
-    /// The only Action that runs belongs to others and could not send before the step either. Only its secrets keep it
-    /// from sending, and nobody can read them.
+    /// The only Action that runs belongs to others, or has a Verify service of which the manifest says nothing, and could
+    /// not send before the step either. Only its secrets keep it from sending, and nobody can read them.
     pub dead_before: bool,
     /// No reply has told the process of the budget yet.
     pub blind: bool,
@@ -107,8 +107,8 @@ pub const EXEMPTIONS: &[Exemption] = &[
     Exemption {
         name: "an Action of others that was dead before",
         law: Law::Login,
-        reason: "a stack that leaves the sending to others sees that their Action is deployed and bound; what it was told in its \
-                 secrets nobody can read",
+        reason: "a stack that leaves the sending, or its Verify service, to others sees that the Action is deployed and bound; \
+                 what others told it in its secrets nobody can read",
         applies: |case| case.dead_before,
     },
     Exemption {

@@ -408,8 +408,8 @@ impl Ground {
         let named =
             self.claims.get(&proc.owner).map(|claims| claims.action_names.as_slice()).unwrap_or_default();
         let is_ours = |action: &Action| {
-            self.made.get(&action.id).is_some_and(|made| made.owner == proc.owner)
-                || named.contains(&action.name)
+            let is_made = self.made.get(&action.id).is_some_and(|made| made.owner == proc.owner);
+            proc.names_service && (is_made || named.contains(&action.name))
         };
         let worlds = [&before, &self.twin.world];
         case.dead_before = !was.delivers

@@ -180,7 +180,7 @@ fn running<'a>(tenant: &'a Tenant, options: &Options) -> Vec<&'a ActionVersion> 
         .collect()
 }
 
-/// Whether only one Action runs, belongs to others, and would send if it had other secrets.
+/// Whether only one Action runs, has its secrets from others, and would send if it had other ones.
 pub fn is_dead_by_secret(
     world: &World,
     domain: &str,

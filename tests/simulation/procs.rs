@@ -86,6 +86,8 @@ pub struct Proc {
     pub owner: String,
     pub domain: String,
     pub command: Command,
+    /// Whether the manifest says which Verify service the Action is told of.
+    pub names_service: bool,
     /// The last plan that the process made.
     pub plan: Option<Plan>,
     result: Rc<RefCell<Option<Result<Run, Failed>>>>,
@@ -215,6 +217,7 @@ impl Proc {
             owner: format!("{domain}/{}", start.draft.stack),
             domain,
             command: start.command,
+            names_service: start.draft.json()["action"]["secrets"]["TWILIO_VERIFY_SID"].is_string(),
             plan: None,
             result,
             watch: Noted::new(ground),

@@ -53,7 +53,7 @@ pub struct Story {
     pub elder: Option<Draft>,
     /// Whether the other stack was destroyed.
     pub elder_gone: bool,
-    /// Verify services and keys that an earlier destroy reported as staying, because an Action that stays uses them.
+    /// Verify services and keys that an earlier run reported as staying, because an Action that stays uses them.
     /// From then on, they belong to the owner of the Action.
     pub left_in_use: BTreeSet<String>,
     /// Addresses that earlier destroys left as they are, because nobody can prove that a former version works.
@@ -312,8 +312,11 @@ impl Story {
             watched::afterwards(self, &procs, ms);
         }
         let first = procs.remove(0);
-        if command == Command::Destroy && first.ended() == Some(Ended::Done) {
+        // An apply forgets an object that left the manifest, too, and says so if it stays.
+        if first.ended() == Some(Ended::Done) {
             self.left_in_use.extend(end::told_to_stay(self, &first));
+        }
+        if command == Command::Destroy && first.ended() == Some(Ended::Done) {
             self.left_unproven.extend(told::left_unproven(&first));
         }
         if command == Command::Apply {
