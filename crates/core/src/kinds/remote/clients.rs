@@ -31,9 +31,9 @@ pub fn read_client(id: &str) -> Get {
     Get::whole(Api::Auth0, format!("{CLIENTS}/{id}?fields={fields}&include_fields=true"))
 }
 
-/// The list of all applications with their metadata.
+/// The list of all applications with their names and their metadata.
 pub fn list_marked() -> Get {
-    let path = format!("{CLIENTS}?fields=client_id,client_metadata&include_fields=true");
+    let path = format!("{CLIENTS}?fields=client_id,name,client_metadata&include_fields=true");
     Get { api: Api::Auth0, path, paging: Paging::Checkpoint { key: "clients", take: TAKE } }
 }
 
