@@ -21,6 +21,7 @@ pub mod post_login;
 pub mod properties;
 mod replies;
 pub mod rows;
+pub mod sample;
 mod spellings;
 mod told;
 pub mod used;

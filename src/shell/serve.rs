@@ -118,6 +118,7 @@ pub fn serve(
                 login::code_that_runs(&twin.borrow()).iter().for_each(|line| say(line));
                 say(&format!("sign in, and see the code arrive: http://127.0.0.1:{port}{}", login::PREFIX));
                 say(&format!("  as {} with the password {}", person.email, person.password));
+                login::samples(&twin.borrow()).iter().for_each(|line| say(line));
                 Some(logins)
             }
             _ => None,

@@ -507,6 +507,7 @@ fn around(tour: &mut Tour) {
     tour.get(&one);
     tour.get("/clients?page=0&per_page=50&include_totals=true&app_type=spa");
     tour.get("/clients");
+    tour.get("/clients?take=50&fields=client_id,name,client_metadata&include_fields=true");
     tour.twin.tenant_mut(DOMAIN).connections.push(Connection {
         id: "con_1".into(),
         name: "Users".into(),

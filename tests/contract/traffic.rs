@@ -28,7 +28,7 @@ use crate::fields::bed::{Bed, FULL, applied_full, edit, lose_ledger, manifest, v
 use crate::fields::legacy::{LEGACY, legacy_rows};
 use crate::fields::rows::{Other, rows};
 use crate::fields::{
-    accept, around, below, destroy, drift, function as feedback, parts, post_login as rules, used,
+    accept, around, below, destroy, drift, function as feedback, parts, post_login as rules, sample, used,
 };
 use crate::simulation::{ground, story};
 use crate::support::{ACCOUNT, DOMAIN, Stack, core_manifest, listen, options};
@@ -243,7 +243,7 @@ fn beside_faults() {
 /// A file of tests: its name, its text, and those of its tests that send requests.
 type Courses = (&'static str, &'static str, &'static [(&'static str, fn())]);
 
-const FIELDS: [Courses; 9] = [
+const FIELDS: [Courses; 10] = [
     ("fields/accept", include_str!("../fields/accept.rs"), accept::COURSES),
     ("fields/around", include_str!("../fields/around.rs"), around::COURSES),
     ("fields/below", include_str!("../fields/below.rs"), below::COURSES),
@@ -252,6 +252,7 @@ const FIELDS: [Courses; 9] = [
     ("fields/drift", include_str!("../fields/drift.rs"), drift::COURSES),
     ("fields/function", include_str!("../fields/function.rs"), feedback::COURSES),
     ("fields/parts", include_str!("../fields/parts.rs"), parts::COURSES),
+    ("fields/sample", include_str!("../fields/sample.rs"), sample::COURSES),
     ("fields/post_login", include_str!("../fields/post_login.rs"), rules::COURSES),
 ];
 
@@ -291,6 +292,10 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("fields/function", "what_cannot_work_is_refused_before_anything_is_read", SILENT),
     ("fields/parts", "what_a_part_lacks_is_told_in_its_place", SILENT),
     ("fields/post_login", "a_rule_that_can_be_met_is_taken_without_a_word", SILENT),
+    ("fields/sample", "a_run_that_is_killed_anywhere_is_finished_by_the_next", HEAVY),
+    ("fields/sample", "a_destroy_that_is_killed_anywhere_is_finished_by_the_next", HEAVY),
+    ("fields/sample", "no_read_asks_for_a_secret", "the courses beside it make the same reads"),
+    ("fields/sample", "what_the_manifest_refuses", SILENT),
     ("fields/used", "use_stands_alone_and_names_a_service_by_its_sid", SILENT),
     ("fields/post_login", "what_could_lock_somebody_out_is_an_error", SILENT),
     ("fields/post_login", "what_may_surprise_is_a_warning", SILENT),

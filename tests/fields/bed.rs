@@ -227,6 +227,10 @@ log_streams:
         algorithm: xxhash
       is_priority: false
       status: active
+sample_client:
+  name: Acme sample
+  url: http://localhost:3000
+  connection: Username-Password-Authentication
 attest:
   fraud_guard: { level: standard, by: jo@acme.example, on: 2026-11-01, until: 2027-05-01 }
   geo_permissions: { countries: [AT, DE], by: jo@acme.example, on: 2026-11-01, until: 2027-05-01 }
@@ -638,6 +642,11 @@ pub fn template<'a>(twin: &'a mut Twin, kind: &str) -> &'a mut PhoneTemplate {
     templates.iter_mut().find(|template| template.r#type == kind).expect("the template is there")
 }
 
+/// The application that the stack made.
+pub fn sample(twin: &mut Twin) -> &mut serde_json::Map<String, Json> {
+    tenant(twin).clients.values_mut().next().expect("the application is there")
+}
+
 /// The id of the ledger's Action.
 pub fn ledger_id(twin: &Twin) -> Option<String> {
     let tenant = twin.world.tenants.get(DOMAIN)?;
@@ -759,6 +768,24 @@ pub fn plain(world: &World, ids: Remote) -> Json {
             })
             .collect();
         json["tenants"][domain.as_str()]["actions"] = json!(actions);
+        if ids == Remote::NoIds {
+            let name =
+                |id: &String| tenant.clients.get(id).map_or(json!(id), |client| client["name"].clone());
+            let clients = json["tenants"][domain.as_str()]["clients"].as_object_mut().into_iter();
+            for (_, client) in clients.flatten() {
+                (client["client_id"], client["client_secret"]) = (json!("(id)"), json!("(secret)"));
+            }
+            let clients = json["tenants"][domain.as_str()]["clients"].take();
+            let named = clients.as_object().into_iter().flatten();
+            let named: serde_json::Map<String, Json> = named
+                .map(|(_, client)| (client["name"].as_str().unwrap_or_default().to_owned(), client.clone()))
+                .collect();
+            json["tenants"][domain.as_str()]["clients"] = Json::Object(named);
+            for (at, connection) in tenant.connections.iter().enumerate() {
+                let enabled: Vec<Json> = connection.clients.iter().map(name).collect();
+                json["tenants"][domain.as_str()]["connections"][at]["clients"] = json!(enabled);
+            }
+        }
     }
     for (sid, account) in &world.accounts {
         for (at, service) in account.serverless_services.iter().enumerate() {

@@ -387,8 +387,8 @@ fn what_was_adopted_is_not_deleted() {
     assert_eq!(bed.with_twin(adopted), ids);
     let deletes: Vec<String> =
         bed.writes_since(mark).into_iter().filter(|line| line.starts_with("DELETE")).collect();
-    // Deleted are: the ledger's own Action, the Actions for the rules and the feedback, and the stream, templates and messaging
-    // configuration that were not there before. Rate limits are deleted too, because the former version of the Action,
+    // Deleted are: the ledger's own Action, the Actions for the rules and the feedback, and the stream, templates, messaging
+    // configuration and application that were not there before. Rate limits are deleted too, because the former version of the Action,
     // which runs again, passes none.
     let kinds = |part: &str| deletes.iter().filter(|line| line.contains(part)).count();
     let parts = [
@@ -397,8 +397,9 @@ fn what_was_adopted_is_not_deleted() {
         "/phone/templates/",
         "/MessagingConfigurations/",
         "/RateLimits/",
+        "/clients/",
     ];
-    assert_eq!((parts.map(kinds), deletes.len()), ([3, 1, 5, 1, 2], 12), "{deletes:?}");
+    assert_eq!((parts.map(kinds), deletes.len()), ([3, 1, 5, 1, 2, 1], 13), "{deletes:?}");
     assert_eq!(bed.with_twin(|twin| service(twin).rate_limits.len()), 0);
     assert!(bed.with_twin(|twin| ledger_id(twin)).is_none());
     assert!(bed.with_twin(lease_is_gone));

@@ -48,6 +48,7 @@ const WITHOUT_ROW: &[(&str, &str, &str)] = &[
         "in_place",
         "what stands behind the rules also stands in their place; see `faults/login_feedback.rs`",
     ),
+    ("sample_client", "connection", "it is enabled or not, and so has no other value; see `sample.rs`"),
 ];
 
 pub(super) fn changes(plan: &Plan) -> Vec<(&str, &FieldChange)> {
@@ -541,6 +542,15 @@ fn what_was_deleted_is_made_again() {
             "phone_template.otp_enroll",
             |twin, _| tenant(twin).phone_templates.retain(|template| template.r#type != "otp_enroll"),
             1,
+        ),
+        (
+            "sample_client",
+            |twin, _| {
+                tenant(twin).clients.clear();
+                tenant(twin).connections[0].clients.clear();
+            },
+            // The application, and the connection that is enabled for it.
+            2,
         ),
     ];
     for (address, tamper, writes) in cases {

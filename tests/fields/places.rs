@@ -34,6 +34,12 @@ const UNSAID: &[(&str, &str, &str)] = &[
     ("feedback_function", "visibility", "the code checks who calls"),
     ("feedback_function", "include_credentials", "the code gets a key of its own"),
     ("feedback_function", "variables.TWILIO_VERIFY_SID", "that of the service"),
+    ("sample_client", "app_type", "examples/spa is a single-page application"),
+    ("sample_client", "grant_types", "those that examples/spa uses"),
+    ("sample_client", "token_endpoint_auth_method", "code in a browser keeps no secret"),
+    ("sample_client", "oidc_conformant", "the sample's SDK needs it"),
+    ("sample_client", "jwt_configuration.alg", "the sample's SDK takes no other"),
+    ("sample_client", "client_metadata.lockstep_stack", "the mark of the stack"),
 ];
 
 fn all_sayings() -> Vec<Saying> {

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::bed::{
     Edits, FULL, Tamper, action, edit, edit_action, edit_draft, edit_draft_of, edit_this, feedback_action,
-    file, receiver, redeploy, rules_action, service, siem, stream, template, tenant, valid, variable,
+    file, receiver, redeploy, rules_action, sample, service, siem, stream, template, tenant, valid, variable,
 };
 
 /// A field of a resource.
@@ -901,6 +901,39 @@ fn function_rows() -> Vec<Row> {
     rows
 }
 
+fn sample_row(key: &'static str, field: &'static str, values: [Json; 3]) -> Row {
+    let there = values[1].clone();
+    row("sample_client", key, "sample_client", values, move |twin, _| {
+        let client = sample(twin);
+        match field.split_once('.') {
+            Some((object, key)) => client[object][key] = there.clone(),
+            None if key == "url" => drop(client.insert(field.into(), json!([there]))),
+            None => drop(client.insert(field.into(), there.clone())),
+        }
+    })
+    .named(field)
+}
+
+fn sample_rows() -> Vec<Row> {
+    let fixed =
+        |field, applied: Json, there: Json| sample_row("", field, [applied, there, Json::Null]).fixed();
+    let codes = json!(["authorization_code", "refresh_token"]);
+    let mut rows = vec![
+        sample_row("name", "name", [json!("Acme sample"), json!("Renamed"), json!("Acme two")]),
+        fixed("app_type", json!("spa"), json!("native")),
+        fixed("grant_types", codes, json!(["authorization_code", "implicit"])),
+        fixed("token_endpoint_auth_method", json!("none"), json!("client_secret_post")),
+        fixed("oidc_conformant", json!(true), json!(false)),
+        fixed("jwt_configuration.alg", json!("RS256"), json!("HS256")),
+        fixed("client_metadata.lockstep_stack", json!("acme-full"), json!("another")),
+    ];
+    rows.extend(["callbacks", "allowed_logout_urls", "web_origins", "allowed_origins"].map(|field| {
+        let values = ["http://localhost:3000", "https://theirs.example", "http://localhost:4000"];
+        sample_row("url", field, values.map(|value| json!(value)))
+    }));
+    rows
+}
+
 /// A row for every field that the full manifest manages.
 pub fn rows() -> Vec<Row> {
     let parts = [
@@ -916,6 +949,7 @@ pub fn rows() -> Vec<Row> {
         siem_rows(),
         function_rows(),
         feedback_action_rows(),
+        sample_rows(),
     ];
     parts.into_iter().flatten().collect()
 }

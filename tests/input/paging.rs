@@ -133,6 +133,57 @@ fn numbered_pages_without_an_end_end_the_read() {
     assert!(requests <= 101, "{requests}");
 }
 
+fn checkpoints(path: &str) -> Get {
+    Get { api: Api::Auth0, path: path.into(), paging: Paging::Checkpoint { key: "clients", take: 2 } }
+}
+
+/// A checkpoint is text of the server: it may hold anything, and only its encoded form is sent. The first request is
+/// that for the token.
+#[test]
+fn pages_by_checkpoint_are_read_to_the_last() {
+    for (path, first) in [("/api/v2/clients", "?take=2"), ("/api/v2/clients?fields=a", "?fields=a&take=2")] {
+        for last in [json!({}), json!({ "next": null }), json!({ "next": "" })] {
+            let seen = Rc::new(RefCell::new(Vec::new()));
+            let paths = seen.clone();
+            let (result, requests) = read(checkpoints(path), move |number, path| {
+                paths.borrow_mut().push(path.trim_start_matches("/api/v2/clients").to_owned());
+                let mut page = last.clone();
+                page["clients"] = json!([number]);
+                if number == 1 {
+                    page["next"] = json!("a&b=c d\r\n");
+                }
+                page
+            });
+            assert_eq!((result, requests), (Ok(json!({ "clients": [1, 2] })), 3));
+            assert_eq!(*seen.borrow(), [first.to_owned(), format!("{first}&from=a%26b%3Dc%20d%0D%0A")]);
+        }
+    }
+}
+
+#[test]
+fn pages_by_checkpoint_that_make_no_sense_end_the_read() {
+    let (result, requests) =
+        read(checkpoints("/api/v2/clients"), |_, _| json!({ "clients": [], "next": "again" }));
+    misread(&result, "circle");
+    assert_eq!(requests, 3);
+    let (result, requests) = read(
+        checkpoints("/api/v2/clients"),
+        |number, _| json!({ "clients": [], "next": number.to_string() }),
+    );
+    misread(&result, "500 pages");
+    assert_eq!(requests, 501);
+    for (page, words) in [
+        (json!([]), "no list"),
+        (json!({ "next": null }), "no list"),
+        (json!({ "clients": {} }), "no list"),
+        (json!({ "clients": [], "next": 7 }), "another page"),
+    ] {
+        let (result, requests) = read(checkpoints("/api/v2/clients"), move |_, _| page.clone());
+        misread(&result, words);
+        assert_eq!(requests, 2);
+    }
+}
+
 #[test]
 fn all_pages_together_are_bounded() {
     let text = "x".repeat(12 * 1024 * 1024);

@@ -188,7 +188,10 @@ pub fn objects(world: &World) -> Objects {
             .phone_templates
             .iter()
             .for_each(|template| add(&template.id, "phone template", &template.r#type));
-        tenant.clients.keys().for_each(|id| add(id, "client", id));
+        let name = |client: &serde_json::Map<String, Json>| {
+            client.get("name").and_then(Json::as_str).unwrap_or_default().to_owned()
+        };
+        tenant.clients.iter().for_each(|(id, client)| add(id, "client", &name(client)));
     }
     for (sid, account) in &world.accounts {
         let mut add = |id: &str, kind, name: &str| {
@@ -286,6 +289,8 @@ fn without_ours(tenant: &mut Tenant, claims: &Claims, ours: &dyn Fn(&str) -> boo
     tenant.bindings.values_mut().for_each(|list| list.retain(|binding| !own.contains(&binding.action_id)));
     let named = |name: &Option<String>| name.as_ref().is_some_and(|name| claims.stream_names.contains(name));
     tenant.log_streams.retain(|stream| !ours(&stream.id) && !named(&stream.name));
+    tenant.clients.retain(|id, _| !ours(id));
+    tenant.connections.iter_mut().for_each(|connection| connection.clients.retain(|id| !ours(id)));
     tenant.failing_builds = 0;
     tenant.factors.retain(|factor| !claims.factors.contains(&factor.name.as_str()));
     SETTINGS.iter().filter(|one| (one.claimed)(claims)).for_each(|one| (one.clear)(tenant));
@@ -334,6 +339,8 @@ pub fn secrets_of(world: &World) -> Vec<String> {
         let streams = tenant.log_streams.iter().filter_map(|stream| stream.sink.get("httpAuthorization"));
         out.extend(streams.filter_map(Json::as_str).map(str::to_owned));
         out.extend(tenant.tokens.iter().map(|token| token.value.clone()));
+        let own = tenant.clients.values().filter_map(|client| client.get("client_secret"));
+        out.extend(own.filter_map(Json::as_str).map(str::to_owned));
     }
     for environment in world.accounts[ACCOUNT].serverless_services.iter().flat_map(|one| &one.environments) {
         let secret = |key: &str| ["SECRET", "TOKEN"].iter().any(|word| key.contains(word));

@@ -212,9 +212,30 @@ const REPORTS: Slot = slot(
     ],
 );
 
+/// The sample application. From a random stream of its own, too. Without a value, the manifest has no such section.
+const SAMPLE: Slot = slot(
+    "sample_client",
+    &[
+        "",
+        "",
+        "{}",
+        "{\"name\": \"Acme sample\", \"url\": \"https://sample.acme.example\"}",
+        "{\"connection\": \"Username-Password-Authentication\"}",
+    ],
+);
+
 /// Sections that a draft may lack, whatever is drawn for the places in them. The stack then leaves that part to others.
-pub const PARTS: &[&str] =
-    &["action", "branding", "feedback", "log_streams", "mfa", "phone", "universal_login", "verify_service"];
+pub const PARTS: &[&str] = &[
+    "action",
+    "branding",
+    "feedback",
+    "log_streams",
+    "mfa",
+    "phone",
+    "universal_login",
+    "verify_service",
+    "sample_client",
+];
 
 /// Where the keys stand, and how a manifest names those that the stack makes itself.
 const MINTED: [(&str, &str); 4] = [
@@ -249,10 +270,12 @@ impl Draft {
             PARTS.iter().copied().filter(|_| parts.chance(40) && !is_whole).collect();
         let minted = dice.fork("minted").chance(30);
         let mut reports = dice.fork("feedback.action");
+        let mut sample = dice.fork("sample_client");
         for _ in 0..200 {
             let choice = SLOTS.iter().map(|slot| (slot.path, (*dice.pick(slot.values)).to_owned()));
             let reports = (REPORTS.path, (*reports.pick(REPORTS.values)).to_owned());
-            let choice = choice.chain([reports]).collect();
+            let sample = (SAMPLE.path, (*sample.pick(SAMPLE.values)).to_owned());
+            let choice = choice.chain([reports, sample]).collect();
             let again = dice.chance(5);
             let draft =
                 Draft { stack, legacy, without: without.clone(), choice, minted, sid: None, used: None };
@@ -275,6 +298,9 @@ impl Draft {
             draft.minted ^= dice.fork("minted").chance(10);
             if parts.chance(10) {
                 draft.choice.insert(REPORTS.path, (*parts.pick(REPORTS.values)).to_owned());
+            }
+            if parts.chance(10) {
+                draft.choice.insert(SAMPLE.path, (*parts.pick(SAMPLE.values)).to_owned());
             }
             for _ in 0..dice.between(1, 4) {
                 let slot = dice.pick(SLOTS);

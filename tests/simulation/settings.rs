@@ -157,5 +157,6 @@ pub const OBJECTS: &[&str] = &[
     "phone_template",
     "feedback_function",
     "log_stream",
+    "sample_client",
     "attest",
 ];

@@ -16,6 +16,7 @@ use serde_json::Value as Json;
 use crate::model::call::{Api, Body, Credentials, Empty, Failed, Get, Paging, Repeat, Write};
 use crate::model::event::Event;
 use crate::model::place::{Content, Place, PlaceCall, PlaceReply, Tag};
+use crate::model::secret::percent_encode;
 
 /// Result of a call: the decoded reply (`null` for an empty one).
 pub type Answered = Result<Json, Failed>;
@@ -348,13 +349,7 @@ impl Reader {
                 for page in 0..100 {
                     let path = format!("{}{joint}page={page}&per_page={per_page}", get.path);
                     let mut reply = self.page(get.api, path).await?;
-                    let items = reply.get_mut(key).and_then(Json::as_array_mut).map(std::mem::take);
-                    let Some(items) = items else {
-                        return Err(Failed::Misread(format!(
-                            "GET {}: no list {key:?} in the reply",
-                            get.path
-                        )));
-                    };
+                    let items = take_items(&mut reply, key, &get.path)?;
                     room = spend(room, &items, &get.path)?;
                     // A server may send smaller pages than asked for, and then reports their size.
                     let number = |key: &str| reply.get(key).and_then(Json::as_u64);
@@ -369,6 +364,33 @@ impl Reader {
                 }
                 Err(Failed::Misread(format!("GET {}: more than 100 pages", get.path)))
             }
+            Paging::Checkpoint { key, take } => {
+                let mut all = Vec::new();
+                let mut room = LIST_MAX;
+                let joint = if get.path.contains('?') { '&' } else { '?' };
+                let mut from = String::new();
+                let mut read = BTreeSet::new();
+                for _ in 0..500 {
+                    let mut path = format!("{}{joint}take={take}", get.path);
+                    if !from.is_empty() {
+                        path += &format!("&from={}", percent_encode(&from));
+                    }
+                    let mut reply = self.page(get.api, path).await?;
+                    let items = take_items(&mut reply, key, &get.path)?;
+                    room = spend(room, &items, &get.path)?;
+                    all.extend(items);
+                    match reply.get("next") {
+                        None | Some(Json::Null) => return Ok(list(key, all)),
+                        Some(Json::String(next)) if next.is_empty() => {
+                            return Ok(list(key, all));
+                        }
+                        Some(Json::String(next)) if read.insert(next.clone()) => next.clone_into(&mut from),
+                        Some(Json::String(_)) => return Err(in_a_circle(get)),
+                        Some(_) => return Err(without_an_end(get)),
+                    }
+                }
+                Err(Failed::Misread(format!("GET {}: more than 500 pages", get.path)))
+            }
             Paging::Next => {
                 let mut all: Vec<Json> = Vec::new();
                 let mut path = get.path.clone();
@@ -376,15 +398,12 @@ impl Reader {
                 let mut read = BTreeSet::new();
                 for _ in 0..100 {
                     if !read.insert(path.clone()) {
-                        return Err(Failed::Misread(format!("GET {}: the pages go in a circle", get.path)));
+                        return Err(in_a_circle(get));
                     }
                     let mut reply = self.page(get.api, path).await?;
                     let meta = reply.get("meta").cloned().unwrap_or(Json::Null);
                     let key = meta.get("key").and_then(Json::as_str).unwrap_or_default().to_owned();
-                    let items = reply.get_mut(&key).and_then(Json::as_array_mut).map(std::mem::take);
-                    let Some(items) = items else {
-                        return Err(Failed::Misread(format!("GET {}: no list in the reply", get.path)));
-                    };
+                    let items = take_items(&mut reply, &key, &get.path)?;
                     room = spend(room, &items, &get.path)?;
                     all.extend(items);
                     // An absent or odd value is not the end of the list: else the rest of the list would be taken for
@@ -392,12 +411,7 @@ impl Reader {
                     match meta.get("next_page_url") {
                         Some(Json::Null) => return Ok(list(&key, all)),
                         Some(Json::String(url)) => path = path_of(url).to_owned(),
-                        _ => {
-                            return Err(Failed::Misread(format!(
-                                "GET {}: the reply does not say whether there is another page",
-                                get.path
-                            )));
-                        }
+                        _ => return Err(without_an_end(get)),
                     }
                 }
                 Err(Failed::Misread(format!("GET {}: more than 100 pages", get.path)))
@@ -557,6 +571,20 @@ const LIST_MAX: usize = 64 * 1024 * 1024;
 /// A reply with all pages of a list. The items are moved into it.
 fn list(key: &str, items: Vec<Json>) -> Json {
     Json::Object([(key.to_owned(), Json::Array(items))].into_iter().collect())
+}
+
+/// Takes the items of a page out of its reply.
+fn take_items(reply: &mut Json, key: &str, path: &str) -> Result<Vec<Json>, Failed> {
+    let items = reply.get_mut(key).and_then(Json::as_array_mut).map(std::mem::take);
+    items.ok_or_else(|| Failed::Misread(format!("GET {path}: no list {key:?} in the reply")))
+}
+
+fn in_a_circle(get: &Get) -> Failed {
+    Failed::Misread(format!("GET {}: the pages go in a circle", get.path))
+}
+
+fn without_an_end(get: &Get) -> Failed {
+    Failed::Misread(format!("GET {}: the reply does not say whether there is another page", get.path))
 }
 
 /// The room left after these items.

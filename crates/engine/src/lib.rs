@@ -470,7 +470,10 @@ impl Engine {
         let verdict = gate::judge(&attempt, &mut self.random, now);
         let mut apart = None;
         if api == Api::Auth0 {
-            tenant.pace.answered(&answer, flight.sent_ms, now);
+            match reply::has_own_bucket(&flight.call) {
+                true => tenant.pace.answered_apart(&answer, now),
+                false => tenant.pace.answered(&answer, flight.sent_ms, now),
+            }
             apart = tenant.hear_time(&answer, now);
         } else {
             account.answered(&answer, now);

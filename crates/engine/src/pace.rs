@@ -148,6 +148,20 @@ impl Pace {
         self.refused = reply.status == 429 || (self.refused && !tells);
     }
 
+    /// The answer has come to a request that may be taken from a bucket of its own, of which its headers then tell. It
+    /// counts as one more request of the shared budget, which it is on the smaller plans.
+    pub fn answered_apart(&mut self, answer: &Answer, now_ms: u64) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let Answer::Reply(reply) = answer else { return };
+        if self.window.is_some() && !self.refused {
+            self.uncounted(now_ms);
+        }
+        if reply.status == 429 {
+            let hint = hint_ms(reply, now_ms).unwrap_or(1000).max(1000);
+            self.hold_until_ms = self.hold_until_ms.max(now_ms + hint);
+        }
+    }
+
     /// Whether the answer that has just come is newer than all others.
     fn is_settled(&self) -> bool {
         self.alone && self.in_flight == 0
@@ -352,6 +366,19 @@ mod tests {
     }
 
     /// Bucket sizes and refills of the vendor's plans, and a slower one, at each phase of a second.
+    #[test]
+    fn a_bucket_of_its_own_says_nothing_of_the_shared_one() {
+        let of_its_own = reply(200, &[("x-ratelimit-limit", "5"), ("x-ratelimit-remaining", "5")]);
+        let mut pace = after(&[with_remaining("3")]);
+        assert_eq!(burst(&mut pace, NOW_MS), 1);
+        pace.answered_apart(&of_its_own, NOW_MS);
+        assert_eq!(burst(&mut pace, NOW_MS), 0, "it may have been taken from the shared one");
+        let mut pace = after(&[]);
+        pace.sent();
+        pace.answered_apart(&of_its_own, NOW_MS);
+        assert_eq!(burst(&mut pace, NOW_MS), 2, "nothing is known of the shared one");
+    }
+
     #[test]
     fn the_pace_follows_the_bucket_between_whole_seconds() {
         const NOW_MS: u64 = 1_790_000_000_000;

@@ -46,6 +46,13 @@ pub fn line(call: &Call) -> (Method, &str) {
     }
 }
 
+/// Whether the call may be taken from a bucket of its own: on the paid plans, reads of applications and of connections are,
+/// and the headers of their replies tell of that one ("Auth0 docs, rate limit configurations", 2026-08).
+pub fn has_own_bucket(call: &Call) -> bool {
+    let Call::Read(Api::Auth0, path, _) = call else { return false };
+    ["/api/v2/clients", "/api/v2/connections"].iter().any(|start| path.starts_with(start))
+}
+
 /// The path without its query: queries can name phone numbers or people.
 pub fn without_query(path: &str) -> &str {
     path.split('?').next().unwrap_or(path)

@@ -24,7 +24,7 @@ use lockstep_front::{Ask, Front, Ran, Reply, Run, Step};
 use lockstep_twin::Twin;
 use lockstep_twin::clock::iso_millis;
 use lockstep_twin::world::User;
-use serde_json::json;
+use serde_json::{Map, Value as Json, json};
 
 use super::clock::Clock;
 use super::code::{self, Call, Failure, Runner, Source};
@@ -233,6 +233,22 @@ fn settle(twin: &mut Twin, domain: &str, origin: &str, now_ms: u64) -> Person {
     let user = &tenant.users[0];
     // A world file may come from others, and this is printed.
     Person { email: line(&user.email), password: line(&user.password) }
+}
+
+/// How to serve `examples/spa` for the applications that manifests made for it (`sample_client`). They have a mark.
+pub fn samples(twin: &Twin) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (domain, tenant) in &twin.world.tenants {
+        let mark = |client: &Map<String, Json>| client.get("client_metadata")?.get("lockstep_stack").cloned();
+        let marked = tenant.clients.iter().filter(|(_, client)| mark(client).is_some());
+        lines.extend(marked.map(|(id, client)| {
+            let callback = client.get("callbacks").and_then(|list| list.get(0));
+            let url = callback.and_then(Json::as_str).unwrap_or_default();
+            let command = format!("node serve.mjs --domain {} --client-id {}", line(domain), line(id));
+            format!("  or in examples/spa, for {}: {command}", line(url))
+        }));
+    }
+    lines
 }
 
 /// What `--login` runs, for people to know before it does.

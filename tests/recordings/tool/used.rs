@@ -32,6 +32,10 @@ const USED: Endpoints = &[
     (&[Get, Patch, Delete], "/log-streams/{id}"),
     (&[Get, Patch], "/tenants/settings"),
     (&[Get, Patch], "/prompts"),
+    (&[Get, Post], "/clients"),
+    (&[Get, Patch, Delete], "/clients/{id}"),
+    (&[Get], "/connections"),
+    (&[Get, Patch], "/connections/{id}/clients"),
     (&[Get], "/logs"),
 ];
 

@@ -24,6 +24,7 @@ pub mod phone_template;
 mod remote;
 mod reply;
 pub mod said;
+pub mod sample_client;
 mod seen;
 pub mod settings;
 mod stream_act;
@@ -86,6 +87,7 @@ pub const KINDS: &[&dyn Kind] = &[
     &phone_template::PhoneTemplate,
     &feedback_function::FeedbackFunction,
     &log_stream::LogStream,
+    &sample_client::SampleClient,
     &attest::Attest,
 ];
 

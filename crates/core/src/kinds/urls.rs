@@ -1,7 +1,7 @@
 //! Checks URLs of a manifest: whether a URL is valid, whether it contains a password, and whether the public internet
 //! can reach its host.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Checks that a text is an https URL with a host, with a possible port or none, and without a user. `why` is the
 /// reason for a URL that does not begin with `https://`.
@@ -43,6 +43,54 @@ pub fn https(value: &str, why: &str) -> Result<(), (String, String)> {
         return refuse("has a port that does not exist".into(), "write a port from 1 to 65535, or none");
     }
     Ok(())
+}
+
+/// Checks that a text is the origin of a page, as a browser writes it: scheme, host and port, with http for this machine
+/// alone.
+///
+/// # Errors
+/// The reason. It repeats no part of the text.
+pub fn origin(value: &str) -> Result<(), String> {
+    let (rest, is_secure) = match (value.strip_prefix("https://"), value.strip_prefix("http://")) {
+        (Some(rest), _) => (rest, true),
+        (_, Some(rest)) => (rest, false),
+        _ => return Err("begins with neither https:// nor http://".into()),
+    };
+    if rest.contains(['/', '?', '#']) {
+        return Err("has more behind host and port, and a page's origin ends there".into());
+    }
+    if rest.contains('@') {
+        return Err("has a user before the @".into());
+    }
+    let (host, port) = split(rest);
+    let is_name = |host: &str| {
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+        !host.is_empty() && host.bytes().all(fits)
+    };
+    if host.is_empty() {
+        return Err("names no host".into());
+    }
+    let has_brackets = rest.starts_with('[') && host.parse::<Ipv6Addr>().is_ok();
+    if !has_brackets && !is_name(host) {
+        return Err(
+            "has a host that browsers write in another way: small letters, digits, dots and - only".into()
+        );
+    }
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && !port.starts_with('0')
+            && port.parse::<u16>().is_ok()
+    };
+    match port {
+        None if has_brackets && !rest.ends_with(']') => Err("has more behind the host than a port".into()),
+        Some(port) if !is_port(port) => Err("has a port that does not exist".into()),
+        Some("443") if is_secure => Err("has port 443, which browsers leave out behind https".into()),
+        Some("80") if !is_secure => Err("has port 80, which browsers leave out behind http".into()),
+        _ if !is_secure && !["localhost", "127.0.0.1", "::1"].contains(&host) => {
+            Err("uses http, which is for localhost, 127.0.0.1 and [::1] only".into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The host and the port of an authority (`host:port`). The brackets of an IPv6 address are removed.
@@ -113,6 +161,51 @@ mod tests {
         for url in ["https://user:hunter2@a.example/", "https://hunter2@a.example"] {
             let words = format!("{:?}", https(url, "https only"));
             assert!(words.contains("before the @") && !words.contains("hunter2"), "{words}");
+        }
+    }
+
+    #[test]
+    fn what_a_browser_calls_an_origin() {
+        for good in [
+            "http://localhost:3000",
+            "http://localhost",
+            "http://127.0.0.1:8080",
+            "http://[::1]:3000",
+            "https://app.acme.example",
+            "https://app.acme.example:8443",
+            "https://[2001:db8::1]",
+        ] {
+            assert_eq!(origin(good), Ok(()), "{good}");
+        }
+        for (bad, reason) in [
+            ("localhost:3000", "neither https"),
+            ("ftp://a.example", "neither https"),
+            ("http://a.example", "uses http"),
+            ("http://localhost.a.example:3000", "uses http"),
+            ("http://10.0.0.1:3000", "uses http"),
+            ("http://localhost:3000/", "more behind host"),
+            ("https://a.example/done", "more behind host"),
+            ("https://a.example?x", "more behind host"),
+            ("https://a.example#x", "more behind host"),
+            ("https://jo@a.example", "a user"),
+            ("https://", "no host"),
+            ("https://:8443", "no host"),
+            ("https://A.example", "another way"),
+            ("https://*.a.example", "another way"),
+            ("https://two words", "another way"),
+            ("https://2001:db8::1", "another way"),
+            ("https://[a.example]", "another way"),
+            ("https://[::1]x", "more behind the host"),
+            ("https://a.example:", "port that does not"),
+            ("https://a.example:0", "port that does not"),
+            ("https://a.example:08443", "port that does not"),
+            ("https://a.example:65536", "port that does not"),
+            ("https://a.example:+1", "port that does not"),
+            ("https://a.example:443", "443"),
+            ("http://localhost:80", "80"),
+        ] {
+            let told = origin(bad).expect_err(bad);
+            assert!(told.contains(reason), "{bad}: {told}");
         }
     }
 

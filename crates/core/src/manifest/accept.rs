@@ -146,6 +146,7 @@ pub const NEVER: &[(&str, &str)] = &[
     ("phone.channels", SENDS),
     ("phone.protection", GUARDS),
     ("phone.templates.*.disabled", "messages of a type that is disabled are not sent"),
+    ("sample_client.url", "it decides where the tokens of a login go"),
     ("universal_login.experience", "voice codes, and rules for factors, need the new login pages"),
     ("verify_service.sid", "it says which service is meant"),
     ("verify_service.use", "it says which service is meant"),

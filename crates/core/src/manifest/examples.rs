@@ -168,6 +168,14 @@ phone:
     change_password: { text: \"Acme: your password was changed\" }
 ",
     ),
+    (
+        "sample_client",
+        "\
+sample_client:                              # for `node serve.mjs` in examples/spa
+  url: http://localhost:3000
+  connection: Username-Password-Authentication
+",
+    ),
     ("universal_login", "universal_login:\n  experience: new\n  identifier_first: true\n"),
     (
         "verify_service",

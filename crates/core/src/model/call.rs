@@ -61,6 +61,10 @@ pub enum Paging {
     /// `page` (from 0) and `per_page` are sent until a page is short; the array is under this key. An absent total
     /// proves nothing: the API drops zero values ("Auth0 docs, Actions list", recorded 2026-05).
     Offset { key: &'static str, per_page: usize },
+    /// `take` is sent, and with it `from` with the `next` of the page before, until a page has no `next`; the array is
+    /// under this key. Unlike an offset, this reaches every item of a long list ("Auth0 docs, checkpoint pagination",
+    /// 2026-08).
+    Checkpoint { key: &'static str, take: usize },
     /// `meta.next_page_url` is followed until it is null; the array is under the key that `meta.key` names (Twilio
     /// product APIs, spec 2026-04).
     Next,

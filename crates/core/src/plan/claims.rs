@@ -18,7 +18,7 @@ use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Ids, Value};
 
 /// Outputs and ids that are unique in the whole tenant or account.
-const NAMES_ONE: [&str; 5] = ["id", "sid", "service", "action_id", "url"];
+const NAMES_ONE: [&str; 6] = ["id", "sid", "client_id", "service", "action_id", "url"];
 
 fn names(ids: &Ids) -> impl Iterator<Item = &str> {
     let of = |name: &&str| ids.get(*name).map(String::as_str).filter(|id| !id.is_empty());

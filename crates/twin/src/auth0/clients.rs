@@ -20,6 +20,8 @@ pub(super) const ROUTES: &[Route] = &[
             "page",
             "per_page",
             "include_totals",
+            "from",
+            "take",
             "fields",
             "include_fields",
             "is_global",
@@ -100,7 +102,7 @@ fn missing() -> Reply {
     refusal(404, Some("inexistent_client"), "The client does not exist")
 }
 
-/// A bare list, or an envelope if `include_totals=true`.
+/// A bare list, or an envelope if `include_totals=true`, or pages by checkpoint.
 fn list(call: &mut Call) -> Outcome {
     let app_type = call.target.query("app_type");
     let (global, first_party) = (call.flag("is_global")?, call.flag("is_first_party")?);
@@ -120,7 +122,14 @@ fn list(call: &mut Call) -> Outcome {
         Ok(Value::Object(shown))
     };
     let items: Result<Vec<Value>, Reply> = shown.into_iter().map(item).collect();
+    if is_by_checkpoint(call) {
+        return checkpoint(call, "clients", items?);
+    }
     totals(call, "clients", items?)
+}
+
+fn is_by_checkpoint(call: &Call) -> bool {
+    ["from", "take"].iter().any(|name| call.target.query(name).is_some())
 }
 
 pub(super) fn totals(call: &Call, key: &str, items: Vec<Value>) -> Outcome {
@@ -199,7 +208,7 @@ fn list_connections(call: &mut Call) -> Outcome {
         .filter(|connection| name.is_none_or(|wanted| connection.name == wanted));
     let items: Result<Vec<Value>, Reply> =
         shown.map(|connection| call.fields(connection_json(connection)).map(Value::Object)).collect();
-    if call.target.query("take").is_some() || call.target.query("from").is_some() {
+    if is_by_checkpoint(call) {
         return checkpoint(call, "connections", items?);
     }
     totals(call, "connections", items?)
@@ -276,6 +285,20 @@ mod tests {
         let (_, page) = bench.get("/clients?include_totals=true");
         assert_eq!(keys(&page), ["total", "start", "limit", "clients"]);
         assert_eq!(bench.get("/clients").1.as_array().map(Vec::len), Some(1));
+        for name in ["b", "c"] {
+            assert_eq!(bench.post("/clients", &json!({ "name": name })).0, 201);
+        }
+        let (_, page) = bench.get("/clients?take=2&fields=client_id");
+        assert_eq!(
+            (keys(&page), page["clients"].as_array().map(Vec::len)),
+            (vec!["clients".into(), "next".into()], Some(2))
+        );
+        let next = page["next"].as_str().unwrap_or_default();
+        let (_, page) = bench.get(&format!("/clients?take=2&from={next}&fields=client_id"));
+        assert_eq!(
+            (keys(&page), page["clients"].as_array().map(Vec::len)),
+            (vec!["clients".into()], Some(1))
+        );
         let (_, connections) = bench.get("/connections?strategy=auth0");
         let path = format!("/connections/{}/clients", connections[0]["id"].as_str().unwrap_or_default());
         assert_eq!(bench.patch(&path, &json!([{"client_id": id, "status": true}])).0, 204);

@@ -3,6 +3,7 @@
 
 pub mod actions;
 pub mod bindings;
+pub mod clients;
 pub mod factors;
 pub mod legacy;
 pub mod phone_provider;
