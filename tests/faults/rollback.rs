@@ -25,6 +25,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_replaced_secret_stays_and_the_old_code_gets_it,
     a_version_that_is_gone_does_not_come_back,
     an_action_whose_service_is_gone_stays,
+    code_that_passes_a_limit_that_is_gone_does_not_come_back,
     what_somebody_else_changed_since_is_left,
     a_rollback_does_not_cross_the_unified_experience,
     what_the_last_run_took_over_leaves_the_record,
@@ -268,6 +269,23 @@ fn an_action_whose_service_is_gone_stays() {
     let told = plan.findings.iter().find(|finding| finding.address == "action").expect("a finding");
     assert!(told.text.contains("its Verify service is not one that this stack has on record"), "{told:?}");
     assert!(told.text.contains("what it refers to is gone"), "{told:?}");
+}
+
+/// Verify refuses a send that passes a limit that it does not have.
+#[test]
+fn code_that_passes_a_limit_that_is_gone_does_not_come_back() {
+    let mut bench = Bench::crowded();
+    bench.stack.text = changed();
+    bench.stack.applied();
+    bench.stack.text = bench.stack.text.replace(&LIMITED[1..], "");
+    bench.stack.allow_delete = true;
+    bench.stack.applied();
+    bench.losses();
+    let plan = undone(&mut bench, "a limit");
+    assert!(plan.steps.iter().all(|step| step.address != "action"), "{}", shown(&plan));
+    let told = plan.findings.iter().find(|finding| finding.address == "action").expect("a finding");
+    assert!(told.text.contains("passes the rate limit user"), "{told:?}");
+    assert_eq!(losses(&bench), Vec::<String>::new());
 }
 
 #[test]
