@@ -243,15 +243,17 @@ struct Tasks<'a> {
     /// So many of them have to be done.
     enough: usize,
     /// Spawns another one. `None`: there are no more.
-    next: Option<&'a mut dyn FnMut(&mut Engine) -> Option<TaskId>>,
+    next: Option<&'a mut Next<'a>>,
 }
+
+type Next<'a> = dyn FnMut(&mut Engine) -> Option<TaskId> + 'a;
 
 impl<'a> Tasks<'a> {
     fn of(ids: &[TaskId], enough: usize) -> Tasks<'a> {
         Tasks { ids: ids.iter().copied().collect(), enough, next: None }
     }
 
-    fn begun_by(next: &'a mut dyn FnMut(&mut Engine) -> Option<TaskId>) -> Tasks<'a> {
+    fn begun_by(next: &'a mut Next<'a>) -> Tasks<'a> {
         Tasks { ids: BTreeSet::new(), enough: 0, next: Some(next) }
     }
 

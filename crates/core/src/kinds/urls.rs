@@ -70,8 +70,9 @@ pub fn origin(value: &str) -> Result<(), String> {
     if host.is_empty() {
         return Err("names no host".into());
     }
-    let has_brackets = rest.starts_with('[') && host.parse::<Ipv6Addr>().is_ok();
-    if !has_brackets && !is_name(host) {
+    let has_brackets = rest.starts_with('[');
+    let is_host = if has_brackets { host.parse::<Ipv6Addr>().is_ok() } else { is_name(host) };
+    if !is_host {
         return Err(
             "has a host that browsers write in another way: small letters, digits, dots and - only".into()
         );
@@ -193,7 +194,7 @@ mod tests {
             ("https://A.example", "another way"),
             ("https://*.a.example", "another way"),
             ("https://two words", "another way"),
-            ("https://2001:db8::1", "another way"),
+            ("https://2001:db8::1", "port that does not"),
             ("https://[a.example]", "another way"),
             ("https://[::1]x", "more behind the host"),
             ("https://a.example:", "port that does not"),
