@@ -27,6 +27,8 @@ const SHARE: f64 = 0.8;
 const CONCURRENCY: f64 = 8.0;
 /// Sequential trips of a plan without changes (ARCHITECTURE.md).
 const DEPTH: f64 = 3.0;
+/// Most Verify services of one account in a fleet.
+const SERVICES_MAX: usize = 90;
 /// Most accounts of a fleet.
 const ACCOUNTS_MAX: usize = 100;
 
@@ -352,11 +354,15 @@ fn environment(tenants: usize) -> BTreeMap<String, String> {
 
 /// Writes fleet file, table and base; `length` is the field that changes.
 fn write_fleet(folder: &Path, tenants: usize, accounts: usize, length: u32) -> Result<()> {
-    let mut table = "name,domain,account_sid,account\n".to_owned();
+    // An account holds a limited number of Verify services, so the tenants of a full one share that of the first.
+    let is_shared = tenants / accounts > SERVICES_MAX;
+    let mut table = "name,domain,account_sid,account,role\n".to_owned();
     for at in 0..tenants {
         let account = at % accounts.min(ACCOUNTS_MAX);
-        writeln!(table, "t{at:04},acme-{at:04}.eu.auth0.com,AC{account:032x},{account}")?;
+        let role = if is_shared && at > 0 { "taker" } else { "owner" };
+        writeln!(table, "t{at:04},acme-{at:04}.eu.auth0.com,AC{account:032x},{account},{role}")?;
     }
+    std::fs::write(folder.join("taker.yaml"), TAKER)?;
     std::fs::write(folder.join("tenants.csv"), table)?;
     std::fs::write(folder.join("base.yaml"), BASE.replace("LENGTH", &length.to_string()))?;
     std::fs::write(folder.join("fleet.yaml"), FLEET)?;
@@ -367,6 +373,8 @@ const FLEET: &str = "lockstep: v1
 fleet: bench
 base: base.yaml
 tenants: { file: tenants.csv }
+overlays:
+  - { match: { role: taker }, merge: taker.yaml }
 rollout:
   max_parallel: 32
   waves:
@@ -374,6 +382,12 @@ rollout:
   gates: [applied]
   # Tenants being written to at once never exceed what is left of the budget.
   budget: { wave: 1000, total: 1000 }
+";
+
+const TAKER: &str = "verify_service:
+  use: ${tenants.t0000.verify_service.sid}
+  friendly_name: null
+  code_length: null
 ";
 
 const BASE: &str = "lockstep: v1

@@ -136,8 +136,8 @@ impl<'a> Driver<'a> {
     }
 
     /// Runs one task per tenant, side by side. Over the network, each begins as soon as there is room for its requests:
-    /// what a task holds in memory is held by no more tasks than that. A task that waits for its turn to send takes no
-    /// room, so it keeps nobody back. The results have the order of `tenants`.
+    /// what a task holds in memory is held by no more tasks than that. A task that waits for the budget of its own tenant
+    /// takes no room, so it keeps nobody back. The results have the order of `tenants`.
     ///
     /// # Errors
     /// As [`Driver::run`].
@@ -321,7 +321,8 @@ impl Net {
                         continue;
                     }
                     Output::WaitUntil(_) | Output::Idle
-                        if *outstanding < IN_FLIGHT_MAX && tasks.begin(engine) =>
+                        if *outstanding + engine.waiting_for_accounts() < IN_FLIGHT_MAX
+                            && tasks.begin(engine) =>
                     {
                         continue;
                     }
@@ -487,26 +488,29 @@ mod tests {
         assert!(many <= 11 * few, "20 tenants: {few} looks at tasks and calls, 200: {many}");
     }
 
-    /// What a task has read stays in memory until its end, so a thousand tenants are not read all at once.
+    /// What a task has read stays in memory until its end, so a thousand tenants are not read all at once: neither side by
+    /// side, nor while they wait for the account that all of them share.
     #[test]
     fn no_more_tasks_are_under_way_than_the_network_has_room_for() {
-        let mut driver = Driver::new(network(), 7, Signals::silent(), |_| {}).expect("driver");
-        let tenants: Vec<_> = (0..3 * IN_FLIGHT_MAX).map(|_| (driver.connect(connection()), ())).collect();
-        let count = tenants.len();
-        let (under_way, most) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
-        let read = driver.run_each(tenants, |(), port| {
-            let (under_way, most) = (under_way.clone(), most.clone());
-            under_way.set(under_way.get() + 1);
-            most.set(most.get().max(under_way.get()));
-            async move {
-                // A token, then one read.
-                let read = port.reader().get(&Get::whole(Api::Auth0, "/api/v2/branding")).await;
-                under_way.set(under_way.get() - 1);
-                read.is_ok()
-            }
-        });
-        assert_eq!(read.expect("ends"), vec![true; count]);
-        assert!((2..=IN_FLIGHT_MAX + 1).contains(&most.get()), "{} under way", most.get());
+        for get in [Get::whole(Api::Auth0, "/api/v2/branding"), Get::whole(Api::Verify, "/v2/Services")] {
+            let mut driver = Driver::new(network(), 7, Signals::silent(), |_| {}).expect("driver");
+            let tenants: Vec<_> =
+                (0..3 * IN_FLIGHT_MAX).map(|_| (driver.connect(connection()), get.clone())).collect();
+            let count = tenants.len();
+            let (under_way, most) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+            let read = driver.run_each(tenants, |get, port| {
+                let (under_way, most) = (under_way.clone(), most.clone());
+                under_way.set(under_way.get() + 1);
+                most.set(most.get().max(under_way.get()));
+                async move {
+                    let read = port.reader().get(&get).await;
+                    under_way.set(under_way.get() - 1);
+                    read.is_ok()
+                }
+            });
+            assert_eq!(read.expect("ends"), vec![true; count]);
+            assert!((2..=IN_FLIGHT_MAX + 1).contains(&most.get()), "{}: {} under way", get.path, most.get());
+        }
     }
 
     #[test]

@@ -91,6 +91,11 @@ impl Agenda {
         }
     }
 
+    /// How many calls wait for a Twilio account.
+    pub fn parked_for_accounts(&self) -> usize {
+        self.parked.range(Gate::Account(0)..).map(|(_, calls)| calls.len()).sum()
+    }
+
     /// Lets a call wait until something happens to its gate.
     pub fn park(&mut self, gate: Gate, id: CallId) {
         self.parked.entry(gate).or_default().insert(id);

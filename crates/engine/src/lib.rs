@@ -252,6 +252,11 @@ impl Engine {
         }
     }
 
+    /// How many calls wait for their turn at a Twilio account, which many tenants may share.
+    pub fn waiting_for_accounts(&self) -> usize {
+        self.agenda.parked_for_accounts()
+    }
+
     /// How often the engine looked at a task or a call, or an alarm went off: its work, whatever the machine.
     pub fn work(&self) -> u64 {
         self.agenda.work
