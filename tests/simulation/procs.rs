@@ -86,6 +86,8 @@ pub struct Proc {
     pub owner: String,
     pub domain: String,
     pub command: Command,
+    /// Its manifest.
+    pub draft: Draft,
     /// The last plan that the process made.
     pub plan: Option<Plan>,
     result: Rc<RefCell<Option<Result<Run, Failed>>>>,
@@ -215,6 +217,7 @@ impl Proc {
             owner: format!("{domain}/{}", start.draft.stack),
             domain,
             command: start.command,
+            draft: start.draft.clone(),
             plan: None,
             result,
             watch: Noted::new(ground),
