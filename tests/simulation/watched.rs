@@ -509,7 +509,9 @@ fn judge(story: &mut Story, proc: &Proc) {
             let what = format!("run {} ends with {}, and its last look failed", proc.number, exit as u8);
             ground.blame(Law::Watch, &Case::default(), what);
         }
-        if since_ms.is_some_and(|since_ms| seen_ms + NEAR_MS < since_ms + ms) {
+        // A run that looked at the log after its last step watched itself, and its time begins with its end.
+        let own_ms = proc.watch.forward_ms.filter(|at_ms| *at_ms < seen_ms);
+        if own_ms.or(since_ms).is_some_and(|since_ms| seen_ms + NEAR_MS < since_ms + ms) {
             let what = format!("run {} ends with {} before its time", proc.number, exit as u8);
             ground.blame(Law::Watch, &Case::default(), what);
         }
