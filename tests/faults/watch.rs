@@ -9,7 +9,7 @@ use lockstep::model::call::Failed;
 use lockstep::model::codes;
 use lockstep::model::health::Verdict;
 use lockstep::shell::in_process::Stop;
-use lockstep::twin::{ALL_SCOPES, MessageFate, Options, Traffic};
+use lockstep::twin::{ALL_SCOPES, LogEntry, MessageFate, Options, Traffic};
 use serde_json::json;
 
 use super::bench::{ACTION, Bench, LEDGER, all};
@@ -26,6 +26,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_run_without_news_is_not_watched,
     a_log_that_cannot_be_read_is_no_success,
     a_run_that_another_one_follows_is_not_watched_any_more,
+    a_watch_lasts_its_whole_time_from_the_end_of_its_run_on,
     a_run_whose_record_is_gone_does_not_call_itself_watched,
     an_unproven_record_has_no_watch,
 ];
@@ -219,6 +220,34 @@ fn a_log_that_cannot_be_read_is_no_success() {
     let run = ran(&mut bench);
     assert_eq!(verdict(&run), (Verdict::NotRead, false), "{run:?}");
     assert!(second_runs(&bench), "nobody knows whether it fails");
+}
+
+/// A version may be made long before the last step of a run: the step is slow, or it fails and the next run, an hour
+/// later, makes it.
+#[test]
+fn a_watch_lasts_its_whole_time_from_the_end_of_its_run_on() {
+    const FACTOR: &str = "PUT /api/v2/guardian/factors/webauthn-roaming";
+    for fault in ["delay-20s", "403"] {
+        let mut bench = changed(fate(MessageFate::Sent));
+        bench.stack.text = bench.stack.text.replace("    otp: on", "    webauthn_roaming: on\n    otp: on");
+        let rule = lockstep::twin::fault_grammar::parse(&format!("{FACTOR}: {fault}"));
+        bench.stack.twin.borrow_mut().faults.rules.push(rule.unwrap_or_else(|_| panic!("a rule")));
+        let mut run = ran(&mut bench);
+        if fault == "403" {
+            assert!(run.watched.is_none() && second_runs(&bench), "{run:?}");
+            bench.stack.in_process.advance_ms(3_600_000);
+            run = ran(&mut bench);
+        }
+        assert_eq!(verdict(&run), (Verdict::Healthy, false), "{fault}: {run:?}");
+        let log = bench.stack.log_since(0);
+        let last = |name: &str| log.iter().rev().find(|entry| entry.operation == name).expect("sent");
+        let is_factor = |entry: &&LogEntry| entry.wrote && entry.path.ends_with("/factors/webauthn-roaming");
+        let step = log.iter().rev().find(is_factor).expect("the factor is switched on");
+        let (made, look) = (last("deploy_action"), last("list_logs"));
+        assert!(made.done_ms + 19_000 < step.done_ms, "{fault}: the version is older than the last step");
+        let watched_ms = look.at_ms - step.done_ms;
+        assert!((WATCH_MS..WATCH_MS + 10_000).contains(&watched_ms), "{fault}: {watched_ms}");
+    }
 }
 
 /// A watch that was killed belongs to its run: another run with steps ends it, and its own deployment stays.

@@ -454,11 +454,17 @@ fn state(story: &Story) -> (World, super::manifests::Draft, bool, bool, bool) {
 }
 
 pub fn run(story: &mut Story, command: Command) -> Proc {
-    let (draft, env) = (story.draft.clone(), story.env.clone());
+    let draft = story.draft.clone();
+    run_by(story, &draft, command)
+}
+
+/// As [`run`], by another manifest than that of the story.
+pub fn run_by(story: &mut Story, draft: &super::manifests::Draft, command: Command) -> Proc {
+    let env = story.env.clone();
     let owner = format!("{DOMAIN}/{STACK}");
-    story.ground.claims.entry(owner).or_default().add(&draft);
+    story.ground.claims.entry(owner).or_default().add(draft);
     let start = Start {
-        draft: &draft,
+        draft,
         env: &env,
         store: story.store.clone(),
         command,

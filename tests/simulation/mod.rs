@@ -8,6 +8,7 @@ mod exempt;
 mod faults;
 pub mod fleets;
 pub mod ground;
+mod heard;
 mod laws;
 pub mod manifests;
 mod model;

@@ -647,6 +647,13 @@ pub const MUTANTS: &[Mutant] = &[
         &["Watch"],
     ),
     mutant(
+        "the time of a watch begins with the version",
+        RECORD,
+        "watch.ms += now_ms.saturating_sub(watch::millis(&watch.since));",
+        "",
+        &["test faults::watch::a_watch_lasts_its_whole_time_from_the_end_of_its_run_on"],
+    ),
+    mutant(
         "a watch that was stopped forgets the run",
         WATCH,
         "Some(settled.unwrap_or_else(|failed| unwatched(&failed, since, port)))",

@@ -88,6 +88,8 @@ pub struct Proc {
     pub command: Command,
     /// Whether the manifest says which Verify service the Action is told of.
     pub names_service: bool,
+    /// Its manifest.
+    pub draft: Draft,
     /// The last plan that the process made.
     pub plan: Option<Plan>,
     result: Rc<RefCell<Option<Result<Run, Failed>>>>,
@@ -218,6 +220,7 @@ impl Proc {
             domain,
             command: start.command,
             names_service: start.draft.json()["action"]["secrets"]["TWILIO_VERIFY_SID"].is_string(),
+            draft: start.draft.clone(),
             plan: None,
             result,
             watch: Noted::new(ground),

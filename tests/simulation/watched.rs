@@ -13,14 +13,14 @@ use lockstep::engine::watch::Run;
 use lockstep::model::plan::{Cause, Level, Plan};
 use lockstep::twin::world::{Action, ActionVersion};
 use lockstep::twin::{MessageFate, Traffic, Twin, World};
-use serde_json::Value as Json;
 
 use super::dice::Dice;
 use super::end;
 use super::exempt::{Case, Law};
 use super::faults::Schedule;
 use super::ground::Ground;
-use super::manifests::{DOMAIN, SENDER_KEYS};
+use super::heard::{Logged, OF_SETUP, blame, failed_with, is_sent, logged, many_get_nothing};
+use super::manifests::{DOMAIN, Draft, SENDER_KEYS};
 use super::procs::{Command, Proc, Trouble};
 use super::story::Story;
 
@@ -31,12 +31,8 @@ const WATCH_MAX_MS: u64 = 300_000;
 const NEAR_MS: u64 = 2_500;
 const DAY_MS: u64 = 86_400_000;
 
-/// Vendor codes that blame the set-up, and codes that belong to a number or a user (docs/health.md).
-const OF_SETUP: [u64; 6] = [20003, 20403, 20404, 60204, 60223, 70051];
+/// Vendor codes that belong to a number or a user (docs/health.md).
 const OF_NUMBERS: [u64; 8] = [60200, 60202, 60203, 60205, 60212, 60238, 60410, 60605];
-/// From this many people on, of whom this many get nothing, failures of numbers decide.
-const PEOPLE_MIN: usize = 20;
-const UNREACHED_MIN: usize = 5;
 
 /// What stories of watches have to meet: rows of the coverage table.
 pub const MET: &[&str] = &[
@@ -131,12 +127,23 @@ pub struct Watching {
     users: Option<Users>,
     /// Number of the process behind each write of a step, in order, each change of writer once; and whether it watches.
     writers: Vec<(usize, bool)>,
+    /// The watched run that went forward last: what a watch takes back.
+    forward: Option<Forward>,
     /// Versions that were brought to run, in order.
     lives: Vec<Live>,
     /// Ids of versions whose watch came to its end, whatever became of them.
     over: BTreeSet<String>,
     /// How often stories met each row of [`MET`].
     pub met: BTreeMap<&'static str, usize>,
+}
+
+/// A watched run that went forward.
+#[derive(Clone)]
+struct Forward {
+    by: usize,
+    draft: Draft,
+    /// Length of the ground's list of changes when it began.
+    mark: usize,
 }
 
 #[derive(Clone)]
@@ -225,6 +232,7 @@ impl Watching {
         }
         self.users = Some(users);
         self.writers.clear();
+        self.forward = None;
         self.lives.clear();
         self.over.clear();
     }
@@ -290,6 +298,7 @@ impl Watching {
         if !is_back {
             proc.watch.forward += 1;
             proc.watch.forward_ms = Some(now_ms);
+            self.forward = Some(Forward { by: number, draft: proc.draft.clone(), mark: proc.watch.mark });
             let wrong = proc.watch.back > 0;
             return wrong.then(|| "a run goes forward again after it has taken back what fails".to_owned());
         }
@@ -297,68 +306,6 @@ impl Watching {
         let of_others = last.filter(|(writer, watches)| *writer != number && !watches)?;
         Some(format!("a watch takes back what run {} has done since", of_others.0))
     }
-}
-
-/// An event of the tenant log.
-struct Logged {
-    at_ms: u64,
-    person: String,
-    /// `None`: an execution failed. `Some(None)`: a message was sent. Otherwise it failed, with this code or none.
-    message: Option<Option<Option<u64>>>,
-    version: String,
-}
-
-/// The events of the tenant log in a time.
-fn logged(world: &World, (from_ms, to_ms): (u64, u64)) -> Vec<Logged> {
-    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
-    let of = |event: &Json| {
-        let at: jiff::Timestamp = event["date"].as_str()?.parse().ok()?;
-        let message = match event["type"].as_str()? {
-            "actions_execution_failed" => None,
-            "gd_send_sms" | "gd_send_voice" => Some(None),
-            "gd_send_sms_failure" | "gd_send_voice_failure" => {
-                Some(Some(event["details"]["failure_details"]["errorCode"].as_u64()))
-            }
-            _ => return None,
-        };
-        let at_ms = u64::try_from(at.as_millisecond()).unwrap_or(0);
-        let version = text(&event["details"]["version_id"]);
-        Some(Logged { at_ms, person: text(&event["user_id"]), message, version })
-    };
-    let all = world.tenants[DOMAIN].logs.iter().filter_map(of);
-    all.filter(|event| (from_ms..=to_ms).contains(&event.at_ms)).collect()
-}
-
-fn failed_with(event: &Logged, codes: &[u64]) -> bool {
-    matches!(event.message, Some(Some(Some(code))) if codes.contains(&code))
-}
-
-/// Whether events blame the version or its set-up.
-fn blame(events: &[Logged], version: &str) -> bool {
-    let explained: BTreeSet<&str> = events
-        .iter()
-        .filter(|event| matches!(event.message, Some(Some(Some(code))) if !OF_SETUP.contains(&code)))
-        .map(|event| event.person.as_str())
-        .collect();
-    let crashes = |event: &Logged| {
-        event.message.is_none() && event.version == version && !explained.contains(event.person.as_str())
-    };
-    events.iter().any(|event| crashes(event) || failed_with(event, &OF_SETUP))
-}
-
-/// Whether so many people get nothing that failures of numbers and users may decide.
-fn many_get_nothing(events: &[Logged]) -> bool {
-    let with = |is: &dyn Fn(&Logged) -> bool| -> BTreeSet<&str> {
-        events.iter().filter(|event| is(event)).map(|event| event.person.as_str()).collect()
-    };
-    let (people, reached) =
-        (with(&|event| event.message.is_some()), with(&|event| event.message == Some(None)));
-    people.len() >= PEOPLE_MIN && people.difference(&reached).count() >= UNREACHED_MIN
-}
-
-/// Whether somebody was sent a message.
-fn is_sent(events: &[Logged]) -> bool {
-    events.iter().any(|event| event.message == Some(None))
 }
 
 /// Makes some applies watched ones. Users come, and often an earlier version stands before.
@@ -562,7 +509,9 @@ fn judge(story: &mut Story, proc: &Proc) {
             let what = format!("run {} ends with {}, and its last look failed", proc.number, exit as u8);
             ground.blame(Law::Watch, &Case::default(), what);
         }
-        if since_ms.is_some_and(|since_ms| seen_ms + NEAR_MS < since_ms + ms) {
+        // A run that looked at the log after its last step watched itself, and its time begins with its end.
+        let own_ms = proc.watch.forward_ms.filter(|at_ms| *at_ms < seen_ms);
+        if own_ms.or(since_ms).is_some_and(|since_ms| seen_ms + NEAR_MS < since_ms + ms) {
             let what = format!("run {} ends with {} before its time", proc.number, exit as u8);
             ground.blame(Law::Watch, &Case::default(), what);
         }
@@ -575,9 +524,13 @@ fn judge(story: &mut Story, proc: &Proc) {
         ground.blame(Law::Watch, &Case::default(), format!("run {} does not say what to do", proc.number));
     }
     if let (Exit::Failed, Some(back)) = (exit, &watched.back) {
-        let others = ground.changes[proc.watch.mark.min(ground.changes.len())..]
-            .iter()
-            .any(|(actor, _)| *actor != proc.number);
+        // A watch also takes back a run that was killed. What others changed since then is theirs, and has to be called so,
+        // even if they did it before the run began that takes back.
+        let forward = ground.watching.forward.clone();
+        let mark = forward.as_ref().map_or(proc.watch.mark, |forward| forward.mark.min(proc.watch.mark));
+        let is_other =
+            |actor: usize| actor != proc.number && forward.as_ref().is_none_or(|run| run.by != actor);
+        let others = ground.changes[mark.min(ground.changes.len())..].iter().any(|(one, _)| is_other(*one));
         let case = Case { moved_since_plan: others, ..taken };
         taken_back(
             story,
@@ -659,13 +612,16 @@ fn taken_back(story: &mut Story, proc: &Proc, (line, help): (&str, &str), plan: 
     if !is_whole || exempt_from_calm(case) {
         return;
     }
-    // The next plan shows the same changes again, and they are not somebody else's; nothing is left to take back.
-    let back = end::run(story, Command::Rollback);
+    // The next plan shows the same changes again, and they are not somebody else's; nothing is left to take back. That is said
+    // of the manifest of the run that was taken back: two runs beside each other may have two, and by the other one there may
+    // have been nothing to change.
+    let draft = story.ground.watching.forward.clone().map_or_else(|| proc.draft.clone(), |run| run.draft);
+    let back = end::run_by(story, &draft, Command::Rollback);
     if back.watch.steps > 0 {
         let what = "a rollback after the run was taken back wrote".to_owned();
         story.ground.blame(Law::Watch, case, what);
     }
-    let next = end::run(story, Command::Plan);
+    let next = end::run_by(story, &draft, Command::Plan);
     let shown = next.plan.iter().flat_map(|plan| &plan.resources).flat_map(|one| &one.changes);
     let moved: Vec<&str> =
         shown.filter(|change| change.cause == Cause::TenantChanged).map(|one| one.field.as_str()).collect();

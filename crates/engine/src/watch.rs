@@ -190,7 +190,8 @@ fn decided(watch: &Watch) -> Health {
     }
 }
 
-fn millis(at: &str) -> u64 {
+/// A time of the record, in ms since the Unix epoch.
+pub fn millis(at: &str) -> u64 {
     let at = at.parse::<jiff::Timestamp>().map(|at| at.as_millisecond()).unwrap_or(0);
     u64::try_from(at).unwrap_or(0)
 }

@@ -199,7 +199,7 @@ pub struct Watch {
     pub run: String,
     /// Messages count from this time on, RFC 3339, by the server's clock.
     pub since: String,
-    /// For how long.
+    /// For how long from then on: the time between then and the end of the run, and the time that was asked for.
     pub ms: u64,
     /// The running versions of the stack's Actions, by id of the Action.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -395,8 +395,9 @@ impl Work<'_> {
         };
     }
 
-    /// The watch is over the versions that run now, from the time on at which the latest was made. A rollback that comes to
-    /// its end ends it.
+    /// The watch is over the versions that run now. Messages count from the time on at which the latest was made; the time of
+    /// the watch begins with the end of the run, because later steps can also be what makes messages fail: a version can be
+    /// made minutes, or a killed run, before who sends is changed. A rollback that comes to its end ends the watch.
     fn open_watch(&mut self, nonce: Option<&str>, complete: bool) {
         if self.session.rollback && complete {
             self.ledger.watch = None;
@@ -407,6 +408,7 @@ impl Work<'_> {
             let began = std::mem::take(&mut watch.since);
             let made = made_ms.map(timestamp).filter(|made| *made >= began);
             watch.since = made.unwrap_or_else(|| timestamp(now_ms));
+            watch.ms += now_ms.saturating_sub(watch::millis(&watch.since));
             watch.running = running;
         }
     }
