@@ -133,6 +133,8 @@ pub struct Watching {
     lives: Vec<Live>,
     /// Ids of versions whose watch came to its end, whatever became of them.
     over: BTreeSet<String>,
+    /// Those of them whose watch had come to its end before the run that is judged.
+    told: BTreeSet<String>,
     /// How often stories met each row of [`MET`].
     pub met: BTreeMap<&'static str, usize>,
 }
@@ -405,6 +407,7 @@ fn judge(story: &mut Story, proc: &Proc) {
     let Command::Watch(ms) = proc.command else { return };
     let ground = &mut story.ground;
     let now_ms = ground.now_ms;
+    ground.watching.told = ground.watching.over.clone();
     // The last version that a watched run has brought to run.
     let forward = |live: &&Live| live.is_watched;
     let live = ground.watching.lives.iter().rev().find(forward).cloned();
@@ -477,7 +480,7 @@ fn judge(story: &mut Story, proc: &Proc) {
         // What a watched run deployed, killed or not, fails within its time: that is no success.
         let others = ground.watching.writers.iter().any(|(_, watches)| !watches);
         // An earlier run may have told the outcome of that, and this one watches what it did itself.
-        let is_told = ground.watching.over.contains(&live.id);
+        let is_told = ground.watching.told.contains(&live.id);
         let begun_ms = proc.watch.forward_ms.filter(|_| is_told).unwrap_or(live.at_ms);
         let until_ms = (begun_ms + ms).min(if run.watched.is_some() { seen_ms } else { now_ms });
         let events = logged(&ground.twin.world, (begun_ms + NEAR_MS, until_ms.saturating_sub(NEAR_MS)));
@@ -596,8 +599,10 @@ fn is_no_better(ground: &Ground, since_ms: u64, events: &[Logged]) -> bool {
 fn taken_back(story: &mut Story, proc: &Proc, (line, help): (&str, &str), plan: Option<&Plan>, case: &Case) {
     let ground = &mut story.ground;
     let is_whole = line.ends_with("; the run was taken back");
-    let failing = ground.watching.lives.iter().rev().find(|live| live.is_watched);
-    let failing = failing.map(|live| live.what.clone());
+    let watching = &ground.watching;
+    let failing = watching.lives.iter().rev().find(|live| live.is_watched);
+    // A run that deploys nothing takes back what it did, and no version of which an earlier run told the outcome.
+    let failing = failing.filter(|live| !watching.told.contains(&live.id)).map(|live| live.what.clone());
     let running = sender(&ground.twin.world).map(|(_, version)| what(version));
     if is_whole && failing.is_some() && running == failing {
         let what = format!("run {} says that it was taken back, and its version runs", proc.number);
