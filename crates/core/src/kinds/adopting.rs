@@ -658,7 +658,7 @@ fn settle_receiver(found: &mut Found) {
 }
 
 /// Sections that only a manifest with something found above has. Every other section has settings of each tenant.
-pub const OF_FOUND: [&str; 12] = [
+pub const OF_FOUND: [&str; 13] = [
     "action",
     "action.binding",
     "attest",
@@ -670,5 +670,6 @@ pub const OF_FOUND: [&str; 12] = [
     "mfa.post_login",
     "mfa.post_login.binding",
     "phone",
+    "sample_client",
     "verify_service",
 ];

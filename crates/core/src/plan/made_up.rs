@@ -34,6 +34,7 @@ pub fn reply(write: &Write, there: Option<&Json>, number: usize) -> MadeUp {
     let last = write.path.rsplit('/').next().unwrap_or_default();
     let known = COLLECTIONS.iter().find(|(collection, ..)| *collection == last);
     let (prefix, name) = match (write.api, known) {
+        (Api::Auth0, _) if last == "clients" => ("", "client_id"),
         (Api::Auth0, _) => ("", "id"),
         (Api::Verify, Some(("Services", ..))) => ("VA", "sid"),
         (_, Some(("Services", ..))) => ("ZS", "service"),
@@ -51,6 +52,7 @@ pub fn reply(write: &Write, there: Option<&Json>, number: usize) -> MadeUp {
     let is_build = last == "Builds";
     let more = [
         ("id", json!(id)),
+        ("client_id", json!(id)),
         ("sid", json!(id)),
         ("domain_name", json!(format!("{digits}.twil.io"))),
         ("status", json!(if is_build { "completed" } else { "built" })),
