@@ -342,7 +342,7 @@ fn what_cannot_be_taken_is_told_where_it_is_written() {
             "hub.yaml",
             HUB.split_once("feedback:").expect("it").1,
             " { log_stream: { endpoint: \"https://x.example\", authorization: \"${generated.feedback}\" } }\n",
-            &["base.yaml:37:15", "acme-hub has no feedback_function.url to hand on"],
+            &["base.yaml:35:15", "acme-hub has no feedback_function.url to hand on"],
         ),
         (
             "base.yaml",
