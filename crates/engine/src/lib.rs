@@ -476,7 +476,7 @@ impl Engine {
         let mut apart = None;
         if api == Api::Auth0 {
             match reply::has_own_bucket(&flight.call) {
-                true => tenant.pace.answered_apart(&answer, now),
+                true => tenant.pace.answered_apart(&answer, flight.sent_ms, now),
                 false => tenant.pace.answered(&answer, flight.sent_ms, now),
             }
             apart = tenant.hear_time(&answer, now);

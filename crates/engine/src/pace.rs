@@ -148,14 +148,17 @@ impl Pace {
         self.refused = reply.status == 429 || (self.refused && !tells);
     }
 
-    /// The answer has come to a request that may be taken from a bucket of its own, of which its headers then tell. It
-    /// counts as one more request of the shared budget, which it is on the smaller plans.
-    pub fn answered_apart(&mut self, answer: &Answer, now_ms: u64) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        let Answer::Reply(reply) = answer else { return };
-        if self.window.is_some() && !self.refused {
-            self.uncounted(now_ms);
+    /// The answer has come to a request that may be taken from a bucket of its own, of which its headers then tell: they
+    /// tell of the shared budget only if they name its size. Otherwise it counts as one more request whose answer says
+    /// nothing.
+    pub fn answered_apart(&mut self, answer: &Answer, sent_ms: u64, now_ms: u64) {
+        let Answer::Reply(reply) = answer else { return self.answered(answer, sent_ms, now_ms) };
+        let told = told::budget(reply, now_ms).map(|budget| budget.limit);
+        if told.is_some() && told == self.window.map(|window| window.limit) {
+            return self.answered(answer, sent_ms, now_ms);
         }
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.uncounted(now_ms);
         if reply.status == 429 {
             let hint = hint_ms(reply, now_ms).unwrap_or(1000).max(1000);
             self.hold_until_ms = self.hold_until_ms.max(now_ms + hint);
@@ -371,12 +374,17 @@ mod tests {
         let of_its_own = reply(200, &[("x-ratelimit-limit", "5"), ("x-ratelimit-remaining", "5")]);
         let mut pace = after(&[with_remaining("3")]);
         assert_eq!(burst(&mut pace, NOW_MS), 1);
-        pace.answered_apart(&of_its_own, NOW_MS);
+        pace.answered_apart(&of_its_own, NOW_MS, NOW_MS);
         assert_eq!(burst(&mut pace, NOW_MS), 0, "it may have been taken from the shared one");
         let mut pace = after(&[]);
         pace.sent();
-        pace.answered_apart(&of_its_own, NOW_MS);
-        assert_eq!(burst(&mut pace, NOW_MS), 2, "nothing is known of the shared one");
+        pace.answered_apart(&of_its_own, NOW_MS, NOW_MS);
+        assert_eq!(burst(&mut pace, NOW_MS), 0, "nothing is known of the shared one");
+        assert_eq!(burst(&mut pace, NOW_MS + 1000), 2, "the smallest one has refilled by then");
+        let mut pace = after(&[with_remaining("9")]);
+        pace.sent();
+        pace.answered_apart(&with_remaining("3"), NOW_MS, NOW_MS);
+        assert_eq!(burst(&mut pace, NOW_MS), 1, "it names the size of the shared one");
     }
 
     #[test]
