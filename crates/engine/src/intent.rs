@@ -62,6 +62,8 @@ pub(super) fn goes_on(
     let taken_over = |address: &Address| seen.get(address).is_some_and(|seen| seen.whose.needs_consent());
     begins.restore.retain(|address, _| !former.creating.contains_key(address) || taken_over(address));
     begins.restore.extend(former.restore);
+    // What is there already can be made anew by this run, as a key is.
+    let made_anew: BTreeSet<Address> = begins.creating.keys().cloned().collect();
     begins.creating.extend(former.creating);
     begins.lost.extend(former.lost);
     for (address, begun) in former.begun {
@@ -70,7 +72,9 @@ pub(super) fn goes_on(
     for (address, begun) in &begins.begun {
         let resumed = |seen: &&Seen| seen.whose == Whose::Resumed;
         let Some(seen) = seen.get(address).filter(resumed) else { continue };
-        begins.creating.remove(address);
+        if !made_anew.contains(address) {
+            begins.creating.remove(address);
+        }
         // The entry of an object that is gone does not describe the one that took its place.
         if ledger.resources.get(address).is_none_or(|entry| entry.ids != seen.ids) {
             let entry = Entry::created(&begun.kind, seen.ids.clone());
