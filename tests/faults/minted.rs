@@ -309,6 +309,32 @@ fn a_first_apply_that_was_killed_anywhere_leaves_no_second_key() {
     killed_anywhere(&bench(), &[], false);
 }
 
+/// The first run is killed before the reply to its first key, whose secret is lost by that. The second one makes another
+/// key, and is killed anywhere.
+#[test]
+fn two_killed_applies_leave_no_key_behind_a_destroy() {
+    let killed = |bench: &mut Bench, after_request: usize| {
+        let kill = Some(KillPoint { after_request, before_reply: true });
+        drop(bench.run(Stop { kill, ..Stop::default() }, false));
+        bench.stack.in_process.advance_ms(60_000);
+    };
+    let start = (1..).map(|k| {
+        let mut bench = bench();
+        killed(&mut bench, k);
+        bench
+    });
+    let start = start.take(60).find(|bench| !ours(&bench.world()).is_empty()).expect("a key is made");
+    let mut whole = start.fork();
+    let mark = whole.stack.mark();
+    assert_eq!(whole.ended(false), Ended::Done);
+    all(1..=whole.requests(mark), |k| {
+        let mut bench = start.fork();
+        killed(&mut bench, k);
+        assert_eq!(bench.ended(true), Ended::Done, "killed at {k}");
+        assert_eq!(ours(&bench.world()), Vec::<String>::new(), "killed at {k}");
+    });
+}
+
 #[test]
 fn a_killed_rotation_leaves_no_key_behind_a_destroy() {
     killed_anywhere(&applied(), &["minted.sender"], true);
