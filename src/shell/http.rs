@@ -23,8 +23,8 @@ use crate::model::text::line;
 
 /// Largest reply that is accepted. A list of 100 Actions with their code (each at most 100 kB) fits.
 const REPLY_LIMIT_BYTES: usize = 16 * 1024 * 1024;
-/// Most requests in flight over all hosts. Each connection takes some 25 kB, with TLS twice that; at a latency of 50 ms,
-/// this many let five thousand requests pass in a second.
+/// Most requests in flight over all hosts. Each connection takes some 25 kB without TLS; at a latency of 50 ms, this many
+/// let five thousand requests pass in a second.
 pub const IN_FLIGHT_MAX: usize = 256;
 /// Idle connections are closed after this long, before a server would close them. A request on a connection that the
 /// server is closing ends as `Lost`, and a lost write must be looked up.

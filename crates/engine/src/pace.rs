@@ -368,7 +368,6 @@ mod tests {
         now_ms - start_ms
     }
 
-    /// Bucket sizes and refills of the vendor's plans, and a slower one, at each phase of a second.
     #[test]
     fn a_bucket_of_its_own_says_nothing_of_the_shared_one() {
         let of_its_own = reply(200, &[("x-ratelimit-limit", "5"), ("x-ratelimit-remaining", "5")]);
@@ -387,6 +386,7 @@ mod tests {
         assert_eq!(burst(&mut pace, NOW_MS), 1, "it names the size of the shared one");
     }
 
+    /// Bucket sizes and refills of the vendor's plans, and a slower one, at each phase of a second.
     #[test]
     fn the_pace_follows_the_bucket_between_whole_seconds() {
         const NOW_MS: u64 = 1_790_000_000_000;
