@@ -165,7 +165,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::kinds::step;
+    use crate::kinds::{action, step};
+    use crate::model::last_run::LastRun;
     use crate::model::ledger::{LEDGER_SCHEMA, Ownership};
     use crate::model::plan::{Op, Stage};
 
@@ -257,6 +258,52 @@ mod tests {
             [(&messaging, "MG1", false), (&messaging, "MG2", true), (&of_another, "MG2", false)]
         {
             assert_eq!(back(entry, "messaging_service_sid", json!(sid)), is_claimed, "{:?} {sid}", entry.ids);
+        }
+    }
+
+    /// A run that was cut off may have deployed an Action whose entry tells of no service, or that has no entry at all.
+    /// Whatever such an Action sends through stays, until a step removes the Action.
+    #[test]
+    fn a_service_stays_while_an_action_runs_that_a_run_deployed_and_did_not_report() {
+        let sid = ("VA00000000000000000000000000000001", "2026-01-01T00:00:00Z");
+        let runs = |version: &str| {
+            let version = json!({ "id": version, "code": "", "created_at": "2026-01-02T00:00:00Z" });
+            action::parse(&json!({ "id": "a-1", "name": "Acme", "code": "", "deployed_version": version }))
+        };
+        let changed = |how: How, version: Option<&str>| Changed {
+            kind: "action".into(),
+            how,
+            adopted: false,
+            version: version.map(str::to_owned),
+            fields: BTreeMap::new(),
+        };
+        let (new, old) = (changed(How::Created, None), changed(How::Updated, Some("v-1")));
+        let taken_over = Changed { adopted: true, ..old.clone() };
+        let removal = step(&"action".into(), "action", Verb::Delete, Stage::RemoveAction, "x", Op::default());
+        for (case, changed, version, is_recorded, steps, stays) in [
+            ("made, and recorded without a service", &new, "v-2", true, &[][..], true),
+            ("made, and not recorded", &new, "v-2", false, &[], true),
+            ("taken over, and deployed since", &taken_over, "v-2", true, &[], true),
+            ("taken over, and runs what ran before", &taken_over, "v-1", true, &[], false),
+            ("changed, and it was ours before", &old, "v-2", true, &[], false),
+            ("made, and goes", &new, "v-2", true, std::slice::from_ref(&removal), false),
+            ("not recorded, and goes", &new, "v-2", false, std::slice::from_ref(&removal), false),
+        ] {
+            let own = [("action", entry("action", &[("id", "a-1")], &[]))];
+            let mut ledger = record(if is_recorded { &own } else { &[] });
+            let of_the_run = [(Address::from("action"), changed.clone())].into();
+            let last_run = LastRun {
+                run: "r".into(),
+                at: String::new(),
+                before: None,
+                unified: None,
+                changed: of_the_run,
+            };
+            ledger.last_run = Some(last_run);
+            let prints = Prints::new(&ledger.salt, 1);
+            let seen = [(Address::from("action"), runs(version))].into();
+            let user = sender(sid, steps, (Some(&ledger), &prints), &seen, &[], 1);
+            assert_eq!(user.is_some(), stays, "{case}: {user:?}");
         }
     }
 }
