@@ -587,7 +587,9 @@ fn destroy(story: &mut Story) {
                     .map(|(id, _)| id)
                     .collect();
                 let may_be_told = |id: &&String| {
-                    within(&story.ground, id).any(|id| told::is_service_told(story, &proc, id))
+                    let is_told =
+                        |id| told::is_service_told(story, &proc, id) || told::is_key_told(story, &proc, id);
+                    within(&story.ground, id).any(is_told)
                 };
                 let told_in_secret = ids.iter().all(may_be_told);
                 let named = ids.iter().map(|id| &story.ground.made[*id]);

@@ -36,6 +36,21 @@ pub fn is_service_told(story: &Story, destroy: &Proc, sid: &str) -> bool {
         && of_others(story).flat_map(|version| &version.secrets).any(|secret| is_later(&secret.updated_at))
 }
 
+/// Whether the plan said that a running Action, which stays, has this key, and that Action has a secret that was set after
+/// the key was made: where a killed run deployed it, nobody can read whether it is this key.
+pub fn is_key_told(story: &Story, destroy: &Proc, sid: &str) -> bool {
+    let Some(key) = story.ground.twin.world.keys.get(sid) else { return false };
+    let mut resources = destroy.plan.iter().flat_map(|plan| &plan.resources);
+    let address =
+        resources.find(|one| one.kind == "twilio_key" && one.ids.get("sid").is_some_and(|it| it == sid));
+    let made_s = i64::try_from(key.created_at_ms / 1000).unwrap_or(i64::MAX);
+    let live =
+        story.ground.twin.world.tenants[DOMAIN].actions.iter().filter_map(|action| action.live_version());
+    let is_later = |at: &str| at.parse::<jiff::Timestamp>().is_ok_and(|at| at.as_second() >= made_s);
+    address.is_some_and(|one| says(destroy, one.address.as_str(), "which stays, uses it"))
+        && live.flat_map(|version| &version.secrets).any(|secret| is_later(&secret.updated_at))
+}
+
 /// Whether the plan said that this former value is not put back, because nobody can prove that the running version
 /// works, and that version is not ours.
 pub fn is_value_told(story: &Story, destroy: &Proc, what: &str) -> bool {

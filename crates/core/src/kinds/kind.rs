@@ -292,6 +292,12 @@ pub trait Kind: Sync {
         Vec::new()
     }
 
+    /// Objects that unfinished runs made beside the one on record. Where the removal of that one is deferred, each becomes
+    /// an entry of its own, because the next run knows nothing of the unfinished ones any more.
+    fn orphans(&self, _address: &Address, _seen: &Seen) -> Vec<(Address, Entry)> {
+        Vec::new()
+    }
+
     /// What speaks against removing the resource and everything that depends on it.
     fn removal_refusal(&self, _address: &Address, _seen: &Seen, _entry: &Entry) -> Option<Finding> {
         None
@@ -378,6 +384,12 @@ pub trait Kind: Sync {
     /// Whether a step brings back the version from before this stack.
     fn brings_back(&self, _step: &Step) -> bool {
         false
+    }
+
+    /// Whether the running version may know the object with that id. `made_at` is the time of the object's creation, as
+    /// its vendor writes it.
+    fn runs_with(&self, _seen: &Seen, _id: &str, _made_at: &str) -> bool {
+        true
     }
 
     /// Whether the version from before this stack may know the object with that id. `made_at` is the time of the

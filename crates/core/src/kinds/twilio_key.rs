@@ -375,14 +375,11 @@ impl Kind for TwilioKey {
 
     fn left_behind(&self, step: &Step) -> Vec<(Address, Entry)> {
         let Ok(Act::Create { former, .. }) = step.op.act() else { return Vec::new() };
-        let entry = |key: Key| {
-            let address = Address::named(NAME, &format!("{}-g{}", base(&step.address), key.generation));
-            let ids = [("sid".to_owned(), key.sid), ("generation".to_owned(), key.generation.to_string())];
-            let mut entry = Entry::created(NAME, ids.into());
-            entry.fields.insert(FRIENDLY_NAME.into(), Last::Plain(json!(key.name)));
-            (address, entry)
-        };
-        former.into_iter().map(entry).collect()
+        entries(&step.address, former)
+    }
+
+    fn orphans(&self, address: &Address, seen: &Seen) -> Vec<(Address, Entry)> {
+        seen.own::<Own>().map(|own| entries(address, own.orphans.clone())).unwrap_or_default()
     }
 
     fn removal(&self, address: &Address, seen: &Seen, entry: &Entry) -> Vec<Step> {
@@ -518,6 +515,18 @@ impl Kind for TwilioKey {
     fn restore(&self, _seen: &Seen) -> BTreeMap<String, Json> {
         BTreeMap::new()
     }
+}
+
+/// Entries of keys that are to go, each under an address that tells its generation.
+fn entries(address: &Address, keys: Vec<Key>) -> Vec<(Address, Entry)> {
+    let entry = |key: Key| {
+        let address = Address::named(NAME, &format!("{}-g{}", base(address), key.generation));
+        let ids = [("sid".to_owned(), key.sid), ("generation".to_owned(), key.generation.to_string())];
+        let mut entry = Entry::created(NAME, ids.into());
+        entry.fields.insert(FRIENDLY_NAME.into(), Last::Plain(json!(key.name)));
+        (address, entry)
+    };
+    keys.into_iter().map(entry).collect()
 }
 
 fn generation(seen: &Seen) -> u64 {

@@ -560,7 +560,7 @@ pub(super) fn used_objects(basis: &Basis<'_>, steps: &[Step]) -> BTreeMap<Addres
             basis.rounds,
         );
         let is_service = address.as_str() == kind.name();
-        let sender = sender.or_else(|| minted::user(basis, steps, address));
+        let sender = sender.or_else(|| minted::user(basis, steps, address, (sid, &made_at)));
         let sender = sender.or_else(|| others::may_use(basis.seen).filter(|_| is_service));
         Some((address.clone(), sender?))
     };

@@ -60,7 +60,7 @@ pub(super) fn wait(
     // An unreadable date is set again, as if it had never been set.
     let readable = not_before.filter(|at| unix_ms(at).is_some());
     out.record |= readable.is_none();
-    out.deferred.push(Deferred {
+    let later = Deferred {
         address: address.to_owned(),
         stage: step.stage,
         what: step.what.clone(),
@@ -72,7 +72,18 @@ pub(super) fn wait(
         .into(),
         wait_ms,
         not_before: readable,
-    });
+    };
+    let seen = basis.seen.get(address);
+    let orphans = kinds::by_name(&entry.kind).zip(seen).map(|(kind, seen)| kind.orphans(address, seen));
+    for (address, orphan) in orphans.into_iter().flatten() {
+        out.record = true;
+        let what = format!(
+            "delete {}, which an unfinished run made",
+            orphan.ids.get("sid").map_or("it", String::as_str)
+        );
+        out.deferred.push(Deferred { address, what, not_before: None, ..later.clone() });
+    }
+    out.deferred.push(later);
     made.clear();
 }
 

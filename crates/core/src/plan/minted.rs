@@ -191,16 +191,23 @@ pub fn remember(
     }
 }
 
-/// The Action of the manifest that has the key of that address and stays: in words. Unlike the record, this knows also of
-/// a run that did not report its end.
-pub(super) fn user(basis: &Basis<'_>, steps: &[Step], address: &Address) -> Option<String> {
+/// The Action of the manifest that may run with the key of that address and stays: in words. Unlike the record, this
+/// knows also of a run that did not report its end. `key` is the SID, and the time at which the key was made.
+pub(super) fn user(
+    basis: &Basis<'_>,
+    steps: &[Step],
+    address: &Address,
+    key: (&str, &str),
+) -> Option<String> {
     let name = address.name().filter(|_| address.kind() == minted::KIND)?;
     let uses = |value: &Value| part_of(value).is_some_and(|(used, _)| used == name);
     let stays = |want: &&Resource| {
         let Some(kind) = kinds::by_name(want.kind).filter(|kind| kind.sends()) else { return false };
         let goes =
             |step: &Step| step.address == want.address && (step.verb == Verb::Delete || kind.forgets(step));
-        basis.seen.get(&want.address).is_some_and(|seen| kind.runs(seen)) && !steps.iter().any(goes)
+        // A run may have been killed between the draft with the key and its deployment.
+        let may_run = |seen: &Seen| kind.runs(seen) && kind.runs_with(seen, key.0, key.1);
+        basis.seen.get(&want.address).is_some_and(may_run) && !steps.iter().any(goes)
     };
     let wanted = declared(basis.manifest);
     let user = wanted.iter().filter(|want| want.desired.values().any(uses)).find(stays)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use super::{Ended, Outcome, Work, is_unsure, timestamp};
-use crate::kinds::{self, Resource, Whose};
+use crate::kinds::{self, Leaving, Resource, Whose};
 use crate::lease::Lease;
 use crate::ledger::HISTORY_MAX;
 use crate::model::address::Address;
@@ -88,9 +88,17 @@ impl Work<'_> {
             // An entry stays if its resource is wanted, if its removal waits, or if nothing proves that it may go.
             let wanted = &self.wanted;
             let waits = |address: &Address| self.plan.deferred.iter().find(|later| later.address == *address);
-            self.ledger.resources.retain(|address, _| {
+            // Something still uses what is to go later, so its removal is tried again by the next plan.
+            let stays = |address: &Address, entry: &Entry| {
+                let resource = self.plan.resources.iter().find(|resource| resource.address == *address);
+                let is_kept = resource.is_some_and(|resource| resource.stays.is_some());
+                let leaving = kinds::by_name(&entry.kind).map(|kind| kind.leaving(&self.session.manifest));
+                is_kept && !self.plan.destroy && matches!(leaving, Some(Leaving::Deferred { .. }))
+            };
+            self.ledger.resources.retain(|address, entry| {
                 wanted.iter().any(|want| &want.address == address)
                     || waits(address).is_some()
+                    || stays(address, entry)
                     || self.plan.unproven.iter().any(|stays| stays.address == *address)
             });
             let now = self.port.server_now_ms();
@@ -239,6 +247,20 @@ impl Work<'_> {
         }
     }
 
+    /// Records what unfinished runs made beside an object, if the plan lets its removal wait.
+    fn remember_orphans(&mut self) {
+        let orphans = |(address, entry): (&Address, &Entry)| {
+            let seen = self.observation.seen.get(address)?;
+            kinds::by_name(&entry.kind).map(|kind| kind.orphans(address, seen))
+        };
+        let found: Vec<_> = self.ledger.resources.iter().filter_map(orphans).flatten().collect();
+        for (address, entry) in found {
+            if self.plan.deferred.iter().any(|later| later.address == address) {
+                self.ledger.resources.entry(address).or_insert(entry);
+            }
+        }
+    }
+
     fn remember(&mut self, open: &BTreeSet<&str>) {
         let known = self.known();
         for Resource { address, desired: wanted, kind } in &self.wanted {
@@ -341,6 +363,7 @@ impl Work<'_> {
             self.ledger.resources.insert(address.clone(), entry);
         }
         self.ledger.resources.extend(self.left.clone());
+        self.remember_orphans();
         // A resource that is to go and still exists is recorded as this run left it.
         let leaves = |address: &Address| !self.wanted.iter().any(|want| want.address == *address);
         for address in self.touched.iter().filter(|address| leaves(address)) {

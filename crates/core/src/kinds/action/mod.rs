@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::looks::handed_on;
-use super::remote::versions::VERIFY_SID;
+use super::remote::versions::{VERIFY_SID, knows};
 use super::said::actions::{self, Company, interim_name, is_named};
 use super::said::login_feedback;
 use super::{
@@ -501,6 +501,12 @@ impl Kind for Action {
 
     fn brings_back(&self, step: &Step) -> bool {
         matches!(step.op.act(), Ok(Act::FormerVersion { .. }))
+    }
+
+    fn runs_with(&self, seen: &Seen, id: &str, made_at: &str) -> bool {
+        let own = own_state(seen);
+        let code = own.live.as_ref().map(|live| live.code.as_str());
+        knows(own.live_secret_dates.as_deref(), code, id, made_at)
     }
 
     fn may_know(&self, seen: &Seen, id: &str, made_at: &str) -> bool {
