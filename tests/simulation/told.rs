@@ -36,7 +36,7 @@ pub fn is_service_told(story: &Story, destroy: &Proc, sid: &str) -> bool {
         && of_others(story).flat_map(|version| &version.secrets).any(|secret| is_later(&secret.updated_at))
 }
 
-/// Whether the plan said that a running Action, which stays, has this key, and that Action has a secret that was set after
+/// Whether the plan said that a running Action, which stays, has this key or may have it, and that Action has a secret that was set after
 /// the key was made: where a killed run deployed it, nobody can read whether it is this key.
 pub fn is_key_told(story: &Story, destroy: &Proc, sid: &str) -> bool {
     let Some(key) = story.ground.twin.world.keys.get(sid) else { return false };
@@ -47,7 +47,8 @@ pub fn is_key_told(story: &Story, destroy: &Proc, sid: &str) -> bool {
     let live =
         story.ground.twin.world.tenants[DOMAIN].actions.iter().filter_map(|action| action.live_version());
     let is_later = |at: &str| at.parse::<jiff::Timestamp>().is_ok_and(|at| at.as_second() >= made_s);
-    address.is_some_and(|one| says(destroy, one.address.as_str(), "which stays, uses it"))
+    let said = ["which stays, uses it", "may have been given its SID"];
+    address.is_some_and(|one| said.iter().any(|words| says(destroy, one.address.as_str(), words)))
         && live.flat_map(|version| &version.secrets).any(|secret| is_later(&secret.updated_at))
 }
 

@@ -559,9 +559,8 @@ pub(super) fn used_objects(basis: &Basis<'_>, steps: &[Step]) -> BTreeMap<Addres
             basis.others,
             basis.rounds,
         );
-        let is_service = address.as_str() == kind.name();
         let sender = sender.or_else(|| minted::user(basis, steps, address, (sid, &made_at)));
-        let sender = sender.or_else(|| others::may_use(basis.seen).filter(|_| is_service));
+        let sender = sender.or_else(|| others::may_use(basis, address, (sid, &made_at)));
         Some((address.clone(), sender?))
     };
     steps.iter().filter_map(used).collect()

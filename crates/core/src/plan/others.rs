@@ -10,6 +10,7 @@ use crate::kinds::{self, Kind, Seen, sender};
 use crate::model::address::Address;
 use crate::model::facts::{Fact, Facts};
 use crate::model::manifest::Manifest;
+use crate::model::minted;
 use crate::model::plan::{Finding, Level, Step};
 
 /// The triggers on which Actions of others may know the Verify service of this stack, each with the fact about the rate
@@ -36,9 +37,22 @@ pub(super) fn untie(seen: &BTreeMap<Address, Seen>, facts: &mut Facts, steps: &m
     may_know_service(seen).into_iter().for_each(|(_, limits)| facts.add(limits));
 }
 
-/// Says in words that an Action of others may still send through the Verify service of this stack. `None`: none may.
-pub(super) fn may_use(seen: &BTreeMap<Address, Seen>) -> Option<String> {
-    let (trigger, _) = may_know_service(seen).into_iter().next()?;
+/// Says in words that an Action of others may still send through the object with that SID, which was made at that time:
+/// the Verify service of this stack, or a key. `None`: none may.
+pub(super) fn may_use(basis: &Basis<'_>, address: &Address, (sid, made_at): (&str, &str)) -> Option<String> {
+    // Nobody but this stack has the secret of a key, so it gets to an Action of others only by a run that was to take the
+    // Action over and did not report its end.
+    let sends = |name: &str| kinds::by_name(name).is_some_and(|kind| kind.sends());
+    let recorded = basis.ledger.map(|ledger| &ledger.resources).into_iter().flatten();
+    let on_record: Vec<&Address> =
+        recorded.filter(|(_, entry)| sends(&entry.kind)).map(|(at, _)| at).collect();
+    let intent = basis.ledger.and_then(|ledger| ledger.intent.as_ref());
+    let begun = intent.into_iter().flat_map(|intent| intent.begun.keys());
+    let is_unreported = |at: &Address| sends(at.kind()) && !on_record.contains(&at);
+    if address.kind() == minted::KIND && !on_record.is_empty() && !begun.into_iter().any(is_unreported) {
+        return None;
+    }
+    let (trigger, _) = sender::may_know(basis.seen, sid, made_at).next()?;
     Some(format!("an Action of others on {trigger} may have been given its SID"))
 }
 
