@@ -238,6 +238,8 @@ struct Work<'a> {
     lost: Option<String>,
     /// The intent goes on from that of an unfinished run.
     inherited: bool,
+    /// That intent was of a rollback.
+    takes_back_further: bool,
     wanted: Vec<Resource>,
     /// Values of generated secrets: as they stand, or drawn anew. The same name is the same value everywhere.
     generated: BTreeMap<String, Secret>,
@@ -292,6 +294,7 @@ impl<'a> Work<'a> {
             unanswered_ms: None,
             lost: None,
             inherited: false,
+            takes_back_further: false,
             wanted,
             generated,
         }
@@ -319,6 +322,7 @@ impl<'a> Work<'a> {
         let before = self.ledger.clone();
         let former = self.ledger.intent.take();
         self.inherited = former.is_some();
+        self.takes_back_further = former.as_ref().is_some_and(|intent| intent.rollback);
         let nonce = self.nonce();
         // By the manifest: a value that is only accepted was never begun by this run.
         let begun = intent::begun(self.plan, &self.session.declared(), &self.known());

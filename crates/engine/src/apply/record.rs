@@ -190,7 +190,9 @@ impl Work<'_> {
                     None => drop(entry.fields.remove(field)),
                 }
             }
-            // The deployment of another version may renew the marks of secrets that are the same.
+            // The deployment of another version may renew the marks of secrets that are the same. What a dead apply sent
+            // has a new mark too, and is not what is on record.
+            let is_ours = self.touched.contains(address) || self.takes_back_further;
             let wanted = self.wanted.iter().find(|want| want.address == *address);
             let desired = wanted.map(|want| known.fill(&want.desired)).unwrap_or_default();
             let wrote = self.wrote_secrets.contains(address);
@@ -201,7 +203,7 @@ impl Work<'_> {
                         let last = self.observation.prints.print(secret, stamp.clone());
                         entry.fields.insert(field.clone(), last);
                     }
-                    (_, Some(Last::Print { stamp: last, .. })) => *last = stamp.clone(),
+                    (_, Some(Last::Print { stamp: last, .. })) if is_ours => *last = stamp.clone(),
                     _ => {}
                 }
             }
