@@ -4,7 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lockstep::engine::apply::Ended;
 use lockstep::engine::store::Store;
+use lockstep::kinds;
 use lockstep::ledger::seal::{Keys, Proof};
+use lockstep::model::manifest::Manifest;
 use lockstep::model::plan::Plan;
 use lockstep::plan::desired::declared;
 use lockstep::twin::world::ApiKey;
@@ -726,9 +728,15 @@ fn lies(story: &Story) -> Vec<String> {
     let tenant = &world.tenants[DOMAIN];
     let name = format!("Lockstep ledger ({STACK})");
     let found: Vec<_> = tenant.actions.iter().filter(|action| action.name == name).collect();
-    // A manifest that declares nothing may have no record, because there is nothing to record.
+    // A manifest that declares nothing, or only uses what others manage, may have no record, because there is nothing to
+    // record.
+    let manages = |manifest: &Manifest| {
+        declared(manifest)
+            .iter()
+            .any(|want| !kinds::by_name(want.kind).is_some_and(|kind| kind.only_uses(manifest)))
+    };
     let manifest = story.draft.parse(&story.env).ok();
-    if found.is_empty() && manifest.is_some_and(|manifest| declared(&manifest).is_empty()) {
+    if found.is_empty() && manifest.is_some_and(|manifest| !manages(&manifest)) {
         return lies;
     }
     let [ledger] = found.as_slice() else {
