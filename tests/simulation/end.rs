@@ -474,7 +474,12 @@ pub fn run_by(story: &mut Story, draft: &super::manifests::Draft, command: Comma
         trouble: Trouble::default(),
     };
     let proc = Proc::new(&mut story.ground, &start);
-    story.go(vec![proc]).remove(0)
+    let proc = story.go(vec![proc]).remove(0);
+    if command == Command::Apply && proc.ended() == Some(Ended::Done) {
+        let left = told_to_stay(story, &proc);
+        story.left_in_use.extend(left);
+    }
+    proc
 }
 
 /// Something that a successful apply left undone, as far as the world alone can show it.

@@ -381,6 +381,12 @@ pub trait Kind: Sync {
         false
     }
 
+    /// Whether these steps of one resource give the code all its secrets anew and run it, so that what its secrets were
+    /// before does not count any more.
+    fn renews(&self, _steps: &[&Step]) -> bool {
+        false
+    }
+
     /// Whether a step brings back the version from before this stack.
     fn brings_back(&self, _step: &Step) -> bool {
         false

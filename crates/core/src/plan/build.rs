@@ -543,6 +543,8 @@ fn told_of(step: &Step) -> Option<&'static dyn Kind> {
 
 /// Who still uses each object that a step removes and that senders are told of: the Verify service, and keys.
 pub(super) fn used_objects(basis: &Basis<'_>, steps: &[Step]) -> BTreeMap<Address, String> {
+    let applies = !basis.destroy && !basis.rollback;
+    let wanted = if applies { declared(basis.manifest) } else { Vec::new() };
     let used = |step: &Step| {
         let kind = told_of(step)?;
         let address = &step.address;
@@ -554,6 +556,7 @@ pub(super) fn used_objects(basis: &Basis<'_>, steps: &[Step]) -> BTreeMap<Addres
         let sender = claims::sender(
             (sid, &made_at),
             steps,
+            &|sender| claims::is_rid(sender, (address, sid), &wanted, steps),
             (basis.ledger, basis.prints),
             basis.seen,
             basis.others,

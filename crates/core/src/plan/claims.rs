@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::kinds::{self, Kind, Seen};
+use crate::kinds::{self, Kind, Resource, Seen};
 use crate::ledger::prints::Prints;
 use crate::model::address::Address;
 use crate::model::last_run::{Changed, How};
@@ -15,7 +15,7 @@ use crate::model::ledger::compact;
 use crate::model::ledger::{Entry, Last, Ledger, Ownership};
 use crate::model::plan::{Step, Verb};
 use crate::model::secret::{Origin, Secret};
-use crate::model::value::{Ids, Value};
+use crate::model::value::{Ids, Part, Value};
 
 /// Outputs and ids that are unique in the whole tenant or account.
 const NAMES_ONE: [&str; 6] = ["id", "sid", "client_id", "service", "action_id", "url"];
@@ -73,11 +73,35 @@ pub fn is_deployed_since(ledger: Option<&Ledger>, kind: &dyn Kind, seen: &Seen) 
     changed.is_some_and(|changed| is_new(changed) && kind.running(seen) != changed.version)
 }
 
+/// Whether the steps run the code of a resource with all secrets anew, and none of these is the SID of the object.
+/// `wanted`: the resources of the manifest.
+pub fn is_rid(
+    address: &Address,
+    (object, sid): (&Address, &str),
+    wanted: &[Resource],
+    steps: &[Step],
+) -> bool {
+    let own: Vec<&Step> = steps.iter().filter(|step| step.address == *address).collect();
+    let Some(want) = wanted.iter().find(|want| want.address == *address) else { return false };
+    let may_tell = |value: &Value| match value {
+        Value::Known(Json::String(text)) => text.contains(sid),
+        Value::Known(_) | Value::Generated(_) | Value::Minted(_) => false,
+        Value::Secret(secret) => secret.expose().contains(sid),
+        Value::Output(template) => template.parts.iter().any(|part| match part {
+            Part::Text(text) => text.contains(sid),
+            Part::Output(output) => object.as_str() == output.resource,
+        }),
+        Value::Stamp(_) | Value::Unknown(_) => true,
+    };
+    kinds::by_name(want.kind).is_some_and(|kind| kind.renews(&own)) && !want.desired.values().any(may_tell)
+}
+
 /// Who still uses the Verify service with that SID, which was made at that time, to send or to report, after all steps:
-/// in words.
+/// in words. `is_rid` tells of a resource of this stack that does not use the service any more after the steps.
 pub fn sender(
     (sid, made_at): (&str, &str),
     steps: &[Step],
+    is_rid: &dyn Fn(&Address) -> bool,
     ours: (Option<&Ledger>, &Prints),
     seen: &BTreeMap<Address, Seen>,
     others: &[Ledger],
@@ -105,7 +129,7 @@ pub fn sender(
                 (adopted && kind.may_know(seen, sid, made_at))
                     .then(|| format!("the version of {address} that ran before this stack may use it"))
             }
-            None if !stays(address, kind) => None,
+            None if !stays(address, kind) || is_rid(address) => None,
             None if tells(entry, sid, prints) => Some(format!("{address}, which stays, uses it")),
             None => {
                 let is_unreported = kind.sends()
@@ -119,8 +143,11 @@ pub fn sender(
         let address = Address::from(kind.name());
         let is_recorded = ledger.is_some_and(|ledger| ledger.resources.contains_key(&address));
         let seen = seen.get(&address).filter(|seen| !is_recorded && kind.sends() && kind.runs(seen))?;
-        (!goes(&address) && !comes_back(&address) && is_deployed_since(ledger, *kind, seen))
-            .then(|| unreported(&address))
+        (!goes(&address)
+            && !comes_back(&address)
+            && !is_rid(&address)
+            && is_deployed_since(ledger, *kind, seen))
+        .then(|| unreported(&address))
     };
     let unrecorded = kinds::KINDS.iter().filter_map(unrecorded);
     let mut own = own.filter_map(uses).chain(unrecorded);
@@ -302,7 +329,7 @@ mod tests {
             ledger.last_run = Some(last_run);
             let prints = Prints::new(&ledger.salt, 1);
             let seen = [(Address::from("action"), runs(version))].into();
-            let user = sender(sid, steps, (Some(&ledger), &prints), &seen, &[], 1);
+            let user = sender(sid, steps, &|_| false, (Some(&ledger), &prints), &seen, &[], 1);
             assert_eq!(user.is_some(), stays, "{case}: {user:?}");
         }
     }

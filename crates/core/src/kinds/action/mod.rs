@@ -499,6 +499,13 @@ impl Kind for Action {
         former::runs(seen, entry)
     }
 
+    fn renews(&self, steps: &[&Step]) -> bool {
+        let sends = |step: &&Step| matches!(step.op.act(), Ok(Act::Draft { secrets: true }));
+        let deploys = |step: &&Step| matches!(step.op.act(), Ok(Act::Deploy));
+        let draft = steps.iter().position(sends);
+        draft.is_some_and(|draft| steps[draft..].iter().any(deploys))
+    }
+
     fn brings_back(&self, step: &Step) -> bool {
         matches!(step.op.act(), Ok(Act::FormerVersion { .. }))
     }
