@@ -311,11 +311,11 @@ impl Story {
         if let Command::Watch(ms) = command {
             watched::afterwards(self, &procs, ms);
         }
-        let first = procs.remove(0);
         // An apply forgets an object that left the manifest, too, and says so if it stays.
-        if first.ended() == Some(Ended::Done) {
-            self.left_in_use.extend(end::told_to_stay(self, &first));
+        for done in procs.iter().filter(|one| one.ended() == Some(Ended::Done)) {
+            self.left_in_use.extend(end::told_to_stay(self, done));
         }
+        let first = procs.remove(0);
         if command == Command::Destroy && first.ended() == Some(Ended::Done) {
             self.left_unproven.extend(told::left_unproven(&first));
         }

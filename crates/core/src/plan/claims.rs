@@ -12,7 +12,7 @@ use crate::ledger::prints::Prints;
 use crate::model::address::Address;
 use crate::model::last_run::{Changed, How};
 use crate::model::ledger::compact;
-use crate::model::ledger::{Entry, Last, Ledger, Ownership};
+use crate::model::ledger::{Entry, Last, Ledger, Ownership, same_mark};
 use crate::model::plan::{Step, Verb};
 use crate::model::secret::{Origin, Secret};
 use crate::model::value::{Ids, Part, Value};
@@ -134,6 +134,7 @@ pub fn sender(
             None => {
                 let is_unreported = kind.sends()
                     && !is_told_of_one(entry)
+                    && !seen.get(address).is_some_and(|seen| knows_secrets(entry, seen))
                     && seen.get(address).is_some_and(|seen| is_deployed_since(ledger, kind, seen));
                 is_unreported.then(|| unreported(address))
             }
@@ -167,6 +168,17 @@ fn unreported(address: &Address) -> String {
 /// Whether the record of an Action shows that its code was given the SID of some service.
 fn is_told_of_one(entry: &Entry) -> bool {
     entry.fields.iter().any(|(field, last)| matches!(last, Last::Print { .. }) && is_of_service(field))
+}
+
+/// Whether all secrets of an Action are on record as they were written last, so that the run that wrote them has reported
+/// them.
+fn knows_secrets(entry: &Entry, seen: &Seen) -> bool {
+    let is_known = |(field, value): (&String, &Value)| match (entry.fields.get(field), value) {
+        (Some(Last::Print { stamp, .. }), Value::Stamp(mark)) => same_mark(stamp, mark),
+        _ => false,
+    };
+    let mut secrets = seen.attrs.iter().filter(|(field, _)| field.starts_with("secrets.")).peekable();
+    secrets.peek().is_some() && secrets.all(is_known)
 }
 
 fn is_of_service(field: &str) -> bool {
