@@ -13,7 +13,7 @@ use super::row::Action;
 use super::version::{Former, content, undated};
 use super::wire::{MODULES, Own, own_state};
 use crate::kinds::remote::actions::read_action;
-use crate::kinds::remote::versions::{knows, secret_dates};
+use crate::kinds::remote::versions::{knows, secret_dates, verifies};
 use crate::kinds::{Done, Hint, Run, Seen, is_id, step, text};
 use crate::model::address::Address;
 use crate::model::api::Method;
@@ -93,7 +93,8 @@ pub(super) async fn read_former(seen: &mut Seen, hint: &Hint<'_>, reader: &Reade
     let own = own_state(seen);
     let is_left = seen.exists && entry.ownership == Ownership::Adopted && !own.version.is_empty();
     if is_left && entry.restore.get(VERSION).is_some_and(|version| *version == own.version) {
-        let former = Former { code: None, is_back: true, secret_dates: own.live_secret_dates.clone() };
+        let secret_dates = own.live_secret_dates.clone();
+        let former = Former { code: None, is_back: true, secret_dates, verifies: own.live_verifies };
         seen.keep(|own: &mut Own| own.former = Some(former));
         return Ok(());
     }
@@ -109,7 +110,8 @@ pub(super) async fn read_former(seen: &mut Seen, hint: &Hint<'_>, reader: &Reade
             let was = content(&version);
             let is_back =
                 own.live.as_ref().is_some_and(|live| was == *live || (died && was.code == live.code));
-            let former = Former { code: Some(was.code), is_back, secret_dates: secret_dates(&version) };
+            let (secret_dates, verifies) = (secret_dates(&version), verifies(&version));
+            let former = Former { code: Some(was.code), is_back, secret_dates, verifies };
             seen.keep(|own: &mut Own| own.former = Some(former));
             Ok(())
         }
@@ -206,6 +208,9 @@ pub(super) fn step_back(row: &Action, address: &Address, seen: &Seen, entry: &En
     if row.sends {
         step.effects.insert(Fact::Former(true));
         step.effects.insert(Fact::FormerRuns(true));
+    }
+    if let Some(fact) = row.verifies.filter(|_| former.verifies != own.live_verifies) {
+        step.effects.insert(fact(former.verifies));
     }
     step.effects.insert((row.fact_of_code)(former.code.as_deref().unwrap_or_default()));
     Some(step)

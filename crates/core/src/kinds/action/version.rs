@@ -26,6 +26,8 @@ pub(super) struct Former {
     pub(super) is_back: bool,
     /// The dates that [`secret_dates`](crate::kinds::remote::versions::secret_dates) returns for the version.
     pub(super) secret_dates: Option<Vec<String>>,
+    /// Whether the version has the SID of a Verify service.
+    pub(super) verifies: bool,
 }
 
 /// The version that ran before the last run.
