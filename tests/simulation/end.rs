@@ -101,14 +101,13 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     }),
     ("Actions are named", |story| {
         // Delete or rename all but the right one.
+        let wanted = claims_of(&story.draft);
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
-        tenant.actions.iter_mut().filter(|action| action.name == "Lockstep phone (acme-login)").for_each(
-            |action| {
-                if action.supports("post-login") {
-                    action.name = "Their own".into();
-                }
-            },
-        );
+        tenant.actions.iter_mut().filter(|action| wanted.contains(&action.name)).for_each(|action| {
+            if action.name == "Lockstep phone (acme-login)" && action.supports("post-login") {
+                action.name = "Their own".into();
+            }
+        });
         let mut seen: Vec<(String, String)> = Vec::new();
         let mut gone: Vec<String> = Vec::new();
         for action in &tenant.actions {
@@ -134,6 +133,11 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("the Action that sends is not of this stack", manage_all),
     ("is switched to an Action that is not deployed", manage_all),
     ("codes are handed to an Action", manage_all),
+    ("no feedback reaches Verify", |story| {
+        // Help of the finding: "Let feedback.log_stream be active".
+        story.draft.without.remove("feedback");
+        story.draft.set("feedback.log_stream.status", "\"active\"");
+    }),
     ("is unsafe", |story| {
         story.draft.without.remove("mfa");
         story.draft.set("mfa.policy", "\"never\"");

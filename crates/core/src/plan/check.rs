@@ -45,6 +45,8 @@ pub enum Advice {
     Sender,
     /// Only one Action may stay on the trigger.
     OneSender,
+    /// Verify has to hear which codes were used.
+    Feedback,
 }
 
 /// A loss in words, and whether it is absolute (see [`Loss`]).
@@ -260,7 +262,7 @@ pub const RULES: &[Rule] = &[
         code: codes::NO_FEEDBACK,
         name: "Feedback reaches Verify while it sends",
         protects: "users who ask for several codes: without feedback the sixth in ten minutes is refused",
-        advice: Advice::Factors,
+        advice: Advice::Feedback,
         broken: unfed,
     },
 ];

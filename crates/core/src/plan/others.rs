@@ -76,6 +76,10 @@ pub(super) fn help(manifest: &Manifest, advice: Advice) -> &'static str {
         Advice::OneSender => {
             "delete all of these Actions but one, or manage the sending here with phone and action"
         }
+        Advice::Feedback => {
+            "let feedback.log_stream be active (status: active), or add feedback.action; whoever wants no feedback at all \
+             switches mfa.factors.phone off first"
+        }
         Advice::Sender if leaves => {
             "this manifest leaves the sending to others: check that their Action is deployed and bound and that the tenant \
              sends through it, or manage the sending here with phone and action"
