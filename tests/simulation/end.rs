@@ -102,12 +102,15 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
     ("Actions are named", |story| {
         // Delete or rename all but the right one.
         let wanted = claims_of(&story.draft);
+        let made = story.ground.made.clone();
         let tenant = story.ground.twin.tenant_mut(DOMAIN);
-        tenant.actions.iter_mut().filter(|action| wanted.contains(&action.name)).for_each(|action| {
-            if action.name == "Lockstep phone (acme-login)" && action.supports("post-login") {
+        let named = |name: &str| tenant.actions.iter().filter(|action| action.name == name).count();
+        let twice: Vec<String> = wanted.into_iter().filter(|name| named(name) > 1).collect();
+        for action in tenant.actions.iter_mut().filter(|action| twice.contains(&action.name)) {
+            if action.supports("post-login") || !made.contains_key(&action.id) {
                 action.name = "Their own".into();
             }
-        });
+        }
         let mut seen: Vec<(String, String)> = Vec::new();
         let mut gone: Vec<String> = Vec::new();
         for action in &tenant.actions {

@@ -108,6 +108,8 @@ pub struct Proc {
     /// Line of the coverage table to which its last request belongs.
     pub column: String,
     pub done: bool,
+    /// Time of its last request.
+    pub last_ms: u64,
     pub killed: bool,
     /// All texts of the process that a person may see.
     pub texts: Vec<String>,
@@ -234,6 +236,7 @@ impl Proc {
             hurt: false,
             column: String::new(),
             done: false,
+            last_ms: 0,
             killed: false,
             texts: Vec::new(),
             step_mark: 0,
@@ -385,6 +388,7 @@ pub fn run(ground: &mut Ground, procs: &mut [Proc]) -> Result<(), String> {
                         under_way
                             .insert((ground.now_ms + handled.delay_ms, serial), (who, call, handled.answer));
                         proc.sent += 1;
+                        proc.last_ms = ground.now_ms;
                         if proc.sent > REQUESTS_MAX {
                             return Err(format!(
                                 "run {} sent more than {REQUESTS_MAX} requests",

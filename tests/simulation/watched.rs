@@ -485,7 +485,9 @@ fn judge(story: &mut Story, proc: &Proc) {
         let until_ms = (begun_ms + ms).min(if run.watched.is_some() { seen_ms } else { now_ms });
         let events = logged(&ground.twin.world, (begun_ms + NEAR_MS, until_ms.saturating_sub(NEAR_MS)));
         let runs = sender(&ground.twin.world).is_some_and(|(_, version)| version.id == live.id);
-        let is_over = run.watched.is_none() && is_told;
+        // A run beside this one may have deployed it after this one had read everything.
+        let is_later = deployed.is_none() && live.at_ms > proc.last_ms;
+        let is_over = run.watched.is_none() && (is_told || is_later);
         let is_unseen = exit == Exit::Done && !is_sent(&logged(&ground.twin.world, (begun_ms, now_ms)));
         if runs && !others && !is_over && (blame(&events, &live.id) || is_unseen) {
             let what = format!(
