@@ -414,9 +414,18 @@ fn judge(story: &mut Story, proc: &Proc) {
     let deployed = live.clone().filter(|live| live.by == proc.number);
     if proc.watch.back > 0 {
         // Whatever became of the run: what it takes back has to fail.
+        // What explains a failure may be logged before the watch began, or after it looked for the last time; an earlier
+        // run may have looked, too.
         let fails = |live: &Live| {
-            let events = logged(&ground.twin.world, (live.at_ms.saturating_sub(NEAR_MS), now_ms));
-            blame(&events, &live.id) || many_get_nothing(&events)
+            let near_ms = live.at_ms.saturating_sub(NEAR_MS);
+            let events = logged(&ground.twin.world, (near_ms, now_ms));
+            let looks: BTreeSet<u64> = events.iter().map(|event| event.at_ms).collect();
+            [near_ms, live.at_ms, live.at_ms + NEAR_MS].into_iter().any(|from_ms| {
+                looks.iter().any(|until_ms| {
+                    let events = logged(&ground.twin.world, (from_ms, *until_ms));
+                    blame(&events, &live.id) || many_get_nothing(&events)
+                })
+            })
         };
         let lives = &ground.watching.lives;
         let begun_ms = lives.first().map_or(now_ms, |live| live.at_ms);
