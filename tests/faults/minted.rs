@@ -11,11 +11,13 @@ use lockstep::model::plan::{Cause, Plan, Verb};
 use lockstep::shell::in_process::{KillPoint, Stop};
 use lockstep::twin::Twin;
 use lockstep::twin::world::{ApiKey, KeyKind, World};
-use lockstep::twin::{Rule, What, When};
+use lockstep::twin::{Rule, TriggerRef, What, When};
 
 use super::bench::{Bench, all, shown};
-use crate::support::{ACCOUNT, DOMAIN, function_manifest, options, problems_of};
+use crate::support::{ACCOUNT, DOMAIN, START_MS, function_manifest, options, problems_of};
 
+/// The Action that sends, as the manifest names it by default.
+const PHONE_ACTION: &str = "Lockstep phone (acme-login)";
 /// Longer than a former key waits.
 const LATER_MS: u64 = 11 * 60_000;
 
@@ -332,6 +334,95 @@ fn two_killed_applies_leave_no_key_behind_a_destroy() {
         killed(&mut bench, k);
         assert_eq!(bench.ended(true), Ended::Done, "killed at {k}");
         assert_eq!(ours(&bench.world()), Vec::<String>::new(), "killed at {k}");
+    });
+}
+
+/// The apply that takes an Action over is killed anywhere. Behind a destroy, a key is there only as long as code runs that
+/// has it, and such code keeps it.
+#[test]
+fn a_destroy_behind_a_killed_take_over_keeps_the_keys_that_code_runs_with_and_no_other() {
+    let start = bench();
+    let trigger = TriggerRef::new("custom-phone-provider", "v1");
+    start.world().add_deployed_action(DOMAIN, PHONE_ACTION, &trigger, START_MS);
+    let mut whole = start.fork();
+    let mark = whole.stack.mark();
+    assert_eq!(whole.ended(false), Ended::Done);
+    let (kept, gone) = (Cell::new(0), Cell::new(0));
+    all(1..=whole.requests(mark), |k| {
+        let mut bench = start.fork();
+        let kill = Some(KillPoint { after_request: k, before_reply: false });
+        drop(bench.run(Stop { kill, ..Stop::default() }, false));
+        bench.stack.in_process.advance_ms(60_000);
+        let has_made = !ours(&bench.world()).is_empty();
+        assert_eq!(bench.ended(true), Ended::Done, "killed at {k}");
+        let mut world = bench.world().clone();
+        let live = world.tenant_mut(DOMAIN).actions.iter().filter_map(|action| action.live_version());
+        let told: Vec<String> =
+            live.flat_map(|version| &version.secrets).map(|secret| secret.value.clone()).collect();
+        let keys = world.keys.iter().filter(|(_, key)| key.friendly_name.contains(" sender "));
+        for (sid, key) in keys {
+            assert_eq!(!key.deleted, told.contains(sid), "killed at {k}: {}", key.friendly_name);
+            kept.set(kept.get() + usize::from(!key.deleted));
+        }
+        gone.set(gone.get() + usize::from(has_made && ours(&world).is_empty()));
+    });
+    assert!(kept.get() > 0 && gone.get() > 0, "{} kept, {} gone", kept.get(), gone.get());
+}
+
+/// A run that makes a new key is killed, and then the manifest names keys of its own.
+#[test]
+fn a_key_of_a_killed_run_goes_with_the_one_that_leaves_the_manifest() {
+    let start = applied();
+    let mut whole = start.fork();
+    rotate(&mut whole, &["minted.sender"]);
+    let mark = whole.stack.mark();
+    assert_eq!(whole.ended(false), Ended::Done);
+    let doubled = Cell::new(0);
+    all(1..=whole.requests(mark), |k| {
+        let mut bench = start.fork();
+        rotate(&mut bench, &["minted.sender"]);
+        let kill = Some(KillPoint { after_request: k, before_reply: false });
+        drop(bench.run(Stop { kill, ..Stop::default() }, false));
+        rotate(&mut bench, &[]);
+        bench.stack.in_process.advance_ms(60_000);
+        doubled.set(doubled.get() + usize::from(ours(&bench.world()).len() > 2));
+        bench.stack.text = function_manifest();
+        assert_eq!(bench.ended(false), Ended::Done, "killed at {k}");
+        bench.at_rest(&format!("killed at {k}"));
+        bench.stack.in_process.advance_ms(LATER_MS);
+        assert_eq!(bench.ended(false), Ended::Done, "killed at {k}");
+        assert_eq!(ours(&bench.world()), Vec::<String>::new(), "killed at {k}");
+    });
+    assert!(doubled.get() > 0, "no kill leaves a second key, so this shows nothing");
+}
+
+/// An apply that gives the Action another key is killed anywhere and rolled back. Then the manifest wants the minted key
+/// again: the Action has it, whatever the killed run had written.
+#[test]
+fn a_key_is_given_again_behind_a_rollback_that_found_another_one_in_the_draft() {
+    let start = applied();
+    let another = |bench: &mut Bench| bench.stack.text = function_manifest();
+    let mut whole = start.fork();
+    another(&mut whole);
+    let mark = whole.stack.mark();
+    assert_eq!(whole.ended(false), Ended::Done);
+    all(1..=whole.requests(mark), |k| {
+        let mut bench = start.fork();
+        another(&mut bench);
+        let kill = Some(KillPoint { after_request: k, before_reply: false });
+        drop(bench.run(Stop { kill, ..Stop::default() }, false));
+        bench.stack.in_process.advance_ms(60_000);
+        let mut session = bench.stack.session(false);
+        session.rollback = true;
+        drop(bench.stack.process(Stop::default(), |port| crate::support::reconciled(session, port)));
+        bench.stack.text = manifest();
+        assert_eq!(bench.ended(false), Ended::Done, "killed at {k}");
+        let mut world = bench.world().clone();
+        let action = world.tenant_mut(DOMAIN).actions.iter().find(|action| action.name == PHONE_ACTION);
+        let live = action.and_then(|action| action.live_version()).expect("the Action");
+        let sid = live.secrets.iter().find(|one| one.name == "TWILIO_API_KEY").expect("a key").value.clone();
+        let name = world.keys.get(&sid).map(|key| key.friendly_name.clone()).unwrap_or_default();
+        assert!(name.contains(" sender "), "killed at {k}: the Action has {sid} {name:?}");
     });
 }
 
