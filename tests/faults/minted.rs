@@ -401,7 +401,11 @@ fn a_key_of_a_killed_run_goes_with_the_one_that_leaves_the_manifest() {
 #[test]
 fn a_key_is_given_again_behind_a_rollback_that_found_another_one_in_the_draft() {
     let start = applied();
-    let another = |bench: &mut Bench| bench.stack.text = function_manifest();
+    // The rollback has something to write, so it writes the record.
+    let another = |bench: &mut Bench| {
+        bench.stack.text = function_manifest().replace("code_length: 6", "code_length: 8");
+        assert!(bench.stack.text.contains("code_length: 8"));
+    };
     let mut whole = start.fork();
     another(&mut whole);
     let mark = whole.stack.mark();
