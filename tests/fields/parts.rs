@@ -30,6 +30,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     nobody_is_handed_to_two_actions_of_others,
     the_phone_stays_off_where_the_provider_left_the_manifest,
     where_verify_begins_to_send_the_lack_of_feedback_is_told,
+    a_service_goes_with_the_apply_that_gives_the_action_other_secrets,
     the_phone_comes_back_that_an_action_of_others_sends_for,
     a_full_tenant_has_no_room_for_the_record,
 ];
@@ -512,6 +513,26 @@ fn where_verify_begins_to_send_the_lack_of_feedback_is_told() {
     assert_eq!(blockers(&plan), Vec::<String>::new());
     assert!(dangers(&plan).contains("no feedback reaches Verify"), "{}", dangers(&plan));
     stack.applied();
+    assert!(stack.observe().plan.is_empty());
+}
+
+/// The apply that takes the service away gives the Action its secrets anew, so nothing uses the service behind it.
+#[test]
+fn a_service_goes_with_the_apply_that_gives_the_action_other_secrets() {
+    let sender = "action: { code: ./own.js, secrets: { TWILIO_VERIFY_SID: \"${verify_service.sid}\" } }\n";
+    let services = |stack: &Stack| by_hand(stack, |world| world.account_mut(ACCOUNT).verify_services.len());
+    let mut stack = stack(&format!("{SERVICE}{sender}"));
+    stack.allow_delete = true;
+    stack.applied();
+    assert_eq!(services(&stack), 1);
+    stack.text = format!("{HEAD}action: {{ code: ./own.js, unmanaged_secrets: remove }}\n");
+    let plan = stack.observe().plan;
+    let at = |address: &str, verb: Verb| {
+        plan.steps.iter().rposition(|step| step.address == *address && step.verb == verb)
+    };
+    assert!(at("action", Verb::Update) < at("verify_service", Verb::Delete), "{:?}", plan.steps);
+    stack.applied();
+    assert_eq!(services(&stack), 0);
     assert!(stack.observe().plan.is_empty());
 }
 

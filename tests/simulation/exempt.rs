@@ -210,7 +210,7 @@ pub const EXEMPTIONS: &[Exemption] = &[
         law: Law::Ledger,
         reason: "whether the version that ran before a takeover still works nobody can prove, since a secret of an Action is \
                  never shown: the phone does not come back on it, no other factor goes that leaves it alone, and a service \
-                 stays that is older than one of its secrets; the plan says each",
+                 or a key stays that is older than one of its secrets; the plan says each",
         applies: |case| case.told_in_secret,
     },
     Exemption {

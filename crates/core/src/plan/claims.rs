@@ -344,5 +344,23 @@ mod tests {
             let user = sender(sid, steps, &|_| false, (Some(&ledger), &prints), &seen, &[], 1);
             assert_eq!(user.is_some(), stays, "{case}: {user:?}");
         }
+        // A run that has all secrets of the running code on record has reported them.
+        let secret = json!({ "name": "TWILIO_API_KEY", "updated_at": "2026-01-02T00:00:00Z" });
+        let version = json!({ "id": "v-2", "code": "", "secrets": [secret] });
+        let action = json!({ "id": "a-1", "name": "Acme", "secrets": [secret], "deployed_version": version });
+        let seen = action::parse(&action);
+        let mut ledger = record(&[("action", entry("action", &[("id", "a-1")], &[]))]);
+        let changed = [(Address::from("action"), new)].into();
+        let (run, at) = ("r".to_owned(), String::new());
+        ledger.last_run = Some(LastRun { run, at, before: None, unified: None, changed });
+        let prints = Prints::new(&ledger.salt, 1);
+        let all = [(Address::from("action"), seen.clone())].into();
+        let user = |ledger: &Ledger| sender(sid, &[], &|_| false, (Some(ledger), &prints), &all, &[], 1);
+        assert!(user(&ledger).is_some());
+        let Some(Value::Stamp(mark)) = seen.attrs.get("secrets.TWILIO_API_KEY") else { panic!("a mark") };
+        let last = prints.print(&Secret::new("another", Origin::Machine), mark.clone());
+        let entry = ledger.resources.get_mut("action").expect("the entry");
+        entry.fields.insert("secrets.TWILIO_API_KEY".into(), last);
+        assert_eq!(user(&ledger), None);
     }
 }

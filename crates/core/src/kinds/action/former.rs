@@ -261,3 +261,37 @@ fn done_with_note(seen: Seen) -> Done {
     let live = json!(own_state(&seen).version);
     Done { notes: BTreeMap::from([(BACK.to_owned(), live)]), ..Done::seen(seen) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::action::wire::parse;
+    use crate::kinds::action::{LEGACY, PHONE};
+
+    /// Verify needs feedback from the moment the former version runs, if that version sends through it.
+    #[test]
+    fn the_step_back_says_whether_verify_sends_then() {
+        let was = "473d2113-8e1e-4530-bd56-16ddda91e4b0";
+        let mut entry = Entry::created("action", [("id".to_owned(), "a-1".to_owned())].into());
+        entry.ownership = Ownership::Adopted;
+        entry.restore.insert(VERSION.into(), json!(was));
+        let secret = json!({ "name": "TWILIO_VERIFY_SID", "updated_at": "2026-01-01T00:00:00Z" });
+        for (row, fact) in [
+            (&PHONE, Fact::ActionVerifies as fn(bool) -> Fact),
+            (&LEGACY, Fact::LegacyVerifies as fn(bool) -> Fact),
+        ] {
+            for (runs_with_verify, verifies) in [(false, true), (true, false), (true, true), (false, false)] {
+                let secrets = if runs_with_verify { json!([secret]) } else { json!([]) };
+                let live = json!({ "id": "v-2", "code": "", "secrets": secrets });
+                let mut seen = parse(&json!({ "id": "a-1", "name": "Acme", "deployed_version": live }));
+                let code = Some(String::new());
+                let former = Former { code, is_back: false, secret_dates: None, verifies };
+                seen.keep(|own: &mut Own| own.former = Some(former));
+                let step = step_back(row, &row.name.into(), &seen, &entry).expect("a way back");
+                let changes = runs_with_verify != verifies;
+                assert_eq!(step.effects.has(&fact(verifies)), changes, "{runs_with_verify} {verifies}");
+                assert!(!step.effects.has(&fact(!verifies)), "{runs_with_verify} {verifies}");
+            }
+        }
+    }
+}
