@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use super::{Ended, Outcome, Work, is_unsure, timestamp};
-use crate::kinds::{self, Leaving, Resource, Whose};
+use crate::kinds::{self, Leaving, Resource, Until, Whose};
 use crate::lease::Lease;
 use crate::ledger::HISTORY_MAX;
 use crate::model::address::Address;
 use crate::model::call::Failed;
+use crate::model::codes;
 use crate::model::event::Event;
 use crate::model::last_run::{Changed, How};
 use crate::model::ledger::{Applied, Entry, Last, Lost, NOT_BEFORE, Ownership, Watch, compact};
-use crate::model::plan::{Accepted, Step};
+use crate::model::plan::{Accepted, Finding, Step};
 use crate::model::value::Value;
 use crate::plan::watched::is_watched;
 use crate::plan::{compare, minted};
@@ -88,12 +89,12 @@ impl Work<'_> {
             // An entry stays if its resource is wanted, if its removal waits, or if nothing proves that it may go.
             let wanted = &self.wanted;
             let waits = |address: &Address| self.plan.deferred.iter().find(|later| later.address == *address);
-            // Something still uses what is to go later, so its removal is tried again by the next plan.
+            // Something still uses the key that is to go, so its removal is tried again by the next plan.
             let stays = |address: &Address, entry: &Entry| {
-                let resource = self.plan.resources.iter().find(|resource| resource.address == *address);
-                let is_kept = resource.is_some_and(|resource| resource.stays.is_some());
                 let leaving = kinds::by_name(&entry.kind).map(|kind| kind.leaving(&self.session.manifest));
-                is_kept && !self.plan.destroy && matches!(leaving, Some(Leaving::Deferred { .. }))
+                let waits = matches!(leaving, Some(Leaving::Deferred { until: Until::Unused, .. }));
+                let is_used = |finding: &Finding| finding.address == *address && finding.code == codes::STAYS;
+                waits && !self.plan.destroy && self.plan.findings.iter().any(is_used)
             };
             self.ledger.resources.retain(|address, entry| {
                 wanted.iter().any(|want| &want.address == address)
