@@ -578,8 +578,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a service goes that others may have been told of",
         "crates/core/src/plan/others.rs",
-        "may_know_service(seen).into_iter().next()?",
-        "may_know_service(seen).into_iter().take(0).next()?",
+        "sender::may_know(basis.seen, sid, made_at).next()?",
+        "sender::may_know(basis.seen, sid, made_at).take(0).next()?",
         &["test fields::parts::a_service_stays_that_others_may_have_been_told_of"],
     ),
     mutant(
