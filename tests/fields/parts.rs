@@ -31,6 +31,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     the_phone_stays_off_where_the_provider_left_the_manifest,
     where_verify_begins_to_send_the_lack_of_feedback_is_told,
     a_service_goes_with_the_apply_that_gives_the_action_other_secrets,
+    a_rollback_leaves_an_action_that_the_manifest_does_not_declare_any_more,
     the_phone_comes_back_that_an_action_of_others_sends_for,
     a_full_tenant_has_no_room_for_the_record,
 ];
@@ -534,6 +535,26 @@ fn a_service_goes_with_the_apply_that_gives_the_action_other_secrets() {
     stack.applied();
     assert_eq!(services(&stack), 0);
     assert!(stack.observe().plan.is_empty());
+}
+
+/// A manifest without the Action has no name and no secrets for code that is to be sent anew.
+#[test]
+fn a_rollback_leaves_an_action_that_the_manifest_does_not_declare_any_more() {
+    let mut stack = stack(&format!(
+        "action: {{ code: ./own.js, name: {THEIRS}, secrets: {{ SID: \"${{twilio.account_sid}}\" }} }}\n"
+    ));
+    by_hand(&stack, |world| others_send(world, ("custom-phone-provider", "v1"), false));
+    stack.applied();
+    stack.text = HEAD.into();
+    let mut session = stack.session(false);
+    session.rollback = true;
+    let run = stack.process(Stop::default(), |port| crate::support::reconciled(session, port));
+    let run = run.expect("not killed").expect("a plan");
+    let (plan, outcome) = (run.plan, run.outcome);
+    assert_eq!(outcome.ended, Ended::Done, "{outcome:?}");
+    assert!(plan.steps.iter().all(|step| step.address != "action"), "{:?}", plan.steps);
+    let told = plan.findings.iter().any(|one| one.text.contains("the manifest does not declare the Action"));
+    assert!(told, "{:?}", plan.findings);
 }
 
 /// The record is an Action, and a tenant may have 100 Actions.

@@ -240,6 +240,9 @@ fn plain(value: &Value) -> Option<&str> {
 
 /// Why the earlier code cannot be sent with the secrets of the manifest, in words.
 fn not_sendable(back: &Back<'_>, own: &Own, earlier: &Earlier) -> Option<String> {
+    if !back.desired.contains_key("name") {
+        return Some("the manifest does not declare the Action any more".into());
+    }
     let has = |name: &&String| back.desired.contains_key(&format!("secrets.{name}"));
     let missing: Vec<&str> =
         earlier.content.secrets.keys().filter(|name| !has(name)).map(String::as_str).collect();
