@@ -386,6 +386,9 @@ impl Ground {
         self.changes.push((proc.number, list));
         if !lease_call {
             self.turn(proc, &case);
+        } else if request.method == Method::Post && request.path == "/v1/Services" {
+            // A watched run gives its lease back, and takes a new one if it has to roll back: a new turn.
+            self.turns.retain(|number| *number != proc.number);
         }
         self.judge(before, proc, &mut case, &format!("{} {}", request.method, request.path));
         handled
@@ -409,7 +412,15 @@ impl Ground {
             self.claims.get(&proc.owner).map(|claims| claims.action_names.as_slice()).unwrap_or_default();
         let is_ours = |action: &Action| {
             let is_made = self.made.get(&action.id).is_some_and(|made| made.owner == proc.owner);
-            proc.names_service && (is_made || named.contains(&action.name))
+            // A run that undoes meets an Action of that name as others left it, if no run of this stack deployed it.
+            let undoes = matches!(proc.command, Command::Rollback | Command::Destroy);
+            let is_told = || {
+                let sid = action.live_version().and_then(|live| live.secret("TWILIO_VERIFY_SID"));
+                let made = sid.and_then(|sid| self.made.get(&sid.value));
+                made.is_some_and(|made| made.owner == proc.owner)
+            };
+            let is_named = named.contains(&action.name) && (!undoes || is_told());
+            proc.names_service && (is_made || is_named)
         };
         let worlds = [&before, &self.twin.world];
         case.dead_before = !was.delivers

@@ -15,7 +15,7 @@ use crate::ledger::seal::Keys;
 use crate::model::address::Address;
 use crate::model::call::{Failed, Get};
 use crate::model::codes;
-use crate::model::facts::{Fact, Factor};
+use crate::model::facts::{Fact, Factor, Login};
 use crate::model::ledger::{Begun, Entry, Intent, Last, Ledger, NOT_BEFORE, Ownership};
 use crate::model::manifest::Manifest;
 use crate::model::plan::{FieldChange, Finding, Level, Plan, Purpose, ResourcePlan, Stage, Step, Verb};
@@ -303,7 +303,9 @@ fn misnamed(
 fn takes_away(step: &Step) -> bool {
     // Another sender takes over: somebody may rely on messages that it does not send.
     let hands_over = |fact: &Fact| matches!(fact, Fact::Unified(_) | Fact::Provider(_) | Fact::Selected(_));
+    // The classic login cannot ask for spoken codes.
     step.effects.any(hands_over)
+        || step.effects.has(&Fact::Login(Some(Login::Classic)))
         || step.verb == Verb::Delete
         || matches!(
             step.stage,

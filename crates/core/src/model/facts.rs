@@ -59,6 +59,12 @@ pub enum Fact {
     ActionVerifies(bool),
     #[serde(rename = "legacy_action.verifies")]
     LegacyVerifies(bool),
+    /// Whether the Verify service stands whose SID the deployed version of the Action that sends was given. Not reported:
+    /// as far as is known.
+    #[serde(rename = "action.served")]
+    ActionServed(bool),
+    #[serde(rename = "legacy_action.served")]
+    LegacyServed(bool),
     /// Whether a rate limit exists. In JSON `limit.<name>`.
     #[serde(skip)]
     Limit(String, bool),
@@ -371,12 +377,12 @@ mod tests {
 
     /// Every fact in the JSON form of saved plans. If a name or a value here has to change, existing plans are stale.
     const ALL: &str = r#"{
-        "action": "deployed", "action.limits": ["a", "b"], "action.of_others": true, "action.verifies": false,
+        "action": "deployed", "action.limits": ["a", "b"], "action.of_others": true, "action.served": false, "action.verifies": false,
         "bound": "refused", "customize": true,
         "factor.carrier-pigeon": false, "factor.otp": true, "factor.sms": null, "feedback": "suspended",
         "feedback.endpoint": "https://x.example/", "former": true, "former.runs": true, "function": "undeployed",
         "function.url": "(the Function)", "legacy_action": "absent", "legacy_action.limits": null,
-        "legacy_action.of_others": false, "legacy_action.verifies": true, "legacy_bound": false, "limit.a.b": true, "login": "classic", "message_types": ["voice", "sms", "fax"],
+        "legacy_action.of_others": false, "legacy_action.served": true, "legacy_action.verifies": true, "legacy_bound": false, "limit.a.b": true, "login": "classic", "message_types": ["voice", "sms", "fax"],
         "mfa_post_login.limits": null, "others": { "b": [], "a": ["otp", "sms"] }, "policy": "(a, b)",
         "provider": "twilio", "provider.methods": ["text"], "rules": { "z": ["otp"], "a": [] },
         "rules.action": "draft", "rules.bound": true, "selected": "phone-message-hook", "service": null, "unified": false
@@ -387,7 +393,7 @@ mod tests {
         let json: Json = serde_json::from_str(ALL).expect("JSON");
         let facts: Facts = serde_json::from_str(ALL).expect("facts");
         assert_eq!(serde_json::to_string(&facts).expect("JSON"), json.to_string());
-        assert_eq!(facts.0.len(), 34, "one for each");
+        assert_eq!(facts.0.len(), 36, "one for each");
         let back: Facts = facts.iter().rev().cloned().collect();
         assert_eq!(back, facts, "whatever the order");
         assert!(facts.has(&Fact::Limit("a.b".into(), true)));

@@ -54,12 +54,20 @@ pub struct OurAction {
     pub of_others: Known<bool>,
     /// Whether the deployed version has the SID of a Verify service.
     pub verifies: Known<bool>,
+    /// Whether the Verify service stands whose SID the deployed version was given.
+    pub served: Known<bool>,
 }
 
 impl OurAction {
     /// Whether the Action is deployed, or its state is unknown.
     pub fn may_run(&self) -> bool {
         self.state.may_be(&ActionState::Deployed)
+    }
+
+    /// A version that is deployed now was given the service that stands.
+    fn becomes(&mut self, state: ActionState) {
+        self.state = Known::Is(state);
+        self.served = Known::NotReported;
     }
 }
 
@@ -97,7 +105,14 @@ pub struct LoginPath {
 
 impl From<&Facts> for LoginPath {
     fn from(facts: &Facts) -> LoginPath {
-        LoginPath::default().after(facts)
+        let mut path = LoginPath::default().after(facts);
+        for action in [&mut path.phone, &mut path.legacy] {
+            // What is bound exists. So another Action was found absent: the one that the record names.
+            if action.state.is(&ActionState::Absent) && action.bound.is(&Binding::Bound) {
+                action.state = Known::NotRead;
+            }
+        }
+        path
     }
 }
 
@@ -123,8 +138,8 @@ impl LoginPath {
             Fact::Methods(methods) => self.methods = Known::Is(methods),
             Fact::Unified(on) => self.unified = on.into(),
             Fact::Selected(sender) => self.selected = sender.into(),
-            Fact::Action(state) => self.phone.state = Known::Is(state),
-            Fact::LegacyAction(state) => self.legacy.state = Known::Is(state),
+            Fact::Action(state) => self.phone.becomes(state),
+            Fact::LegacyAction(state) => self.legacy.becomes(state),
             Fact::RulesAction(state) => self.post_login.state = Known::Is(state),
             Fact::FeedbackAction(state) => self.reporter.state = Known::Is(state),
             Fact::FeedbackBound(binding) => self.reporter.bound = Known::Is(binding),
@@ -137,6 +152,8 @@ impl LoginPath {
             Fact::LegacyOfOthers(is) => self.legacy.of_others = Known::Is(is),
             Fact::ActionVerifies(does) => self.phone.verifies = Known::Is(does),
             Fact::LegacyVerifies(does) => self.legacy.verifies = Known::Is(does),
+            Fact::ActionServed(is) => self.phone.served = Known::Is(is),
+            Fact::LegacyServed(is) => self.legacy.served = Known::Is(is),
             Fact::RulesLimits(names) => self.post_login.limits = names.into(),
             Fact::Limit(name, is_there) => drop(self.limits.insert(name, is_there)),
             Fact::Service(stands) => self.service = stands.into(),
@@ -294,7 +311,7 @@ impl LoginPath {
     /// Whether an Action sends, as far as is known. An Action of others needs no service of ours: where it may have
     /// been given one, that service stays.
     fn sends(&self, action: &OurAction) -> bool {
-        let served = action.of_others.is(&true) || !self.service.is(&false);
+        let served = action.of_others.is(&true) || !(self.service.is(&false) || action.served.is(&false));
         let stands = served && !action.bound.is(&Binding::Unbound);
         stands && action.may_run() && self.missing_limit(action).is_none()
     }

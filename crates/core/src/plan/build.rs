@@ -7,12 +7,12 @@ use super::claims::brings_back;
 use super::compare::{self, Differences, Known, Sent};
 use super::deferred::{is_ahead, wait};
 use super::desired::declared;
-use super::{check, claims, deferred, digest, granted, minted, others, rollback, stays, unfinished};
+use super::{check, claims, deferred, digest, granted, minted, others, rollback, served, stays, unfinished};
 use crate::kinds::{self, Diff, Kind, Leaving, Resource, Seen, Until, Whose, handed_on};
 use crate::ledger::prints::Prints;
 use crate::model::address::Address;
 use crate::model::codes::{self, Code};
-use crate::model::facts::{ActionState, Fact, Factor, Facts, Policy};
+use crate::model::facts::{Fact, Factor, Facts, Login, Policy};
 use crate::model::ledger::{Entry, Last, Ledger, Ownership};
 use crate::model::login_path::LoginPath;
 use crate::model::manifest::Manifest;
@@ -233,7 +233,7 @@ pub(super) fn arrange(
     findings: &mut Vec<Finding>,
 ) -> LoginPath {
     steps.sort_by_key(|step| step.stage);
-    untie_from_service(basis, facts, steps);
+    served::untie(basis, facts, steps);
     others::untie(basis.seen, facts, steps);
     let path = LoginPath::from(&*facts);
     keep_what_is_needed(basis, &path, steps, findings);
@@ -585,6 +585,10 @@ fn unmet(step: &Step, before: &LoginPath, after: &LoginPath) -> Option<(Level, S
                  types"
             )
         }
+        _ if step.op.restore && is_classic(step) && after.locked_out() && !before.locked_out() => {
+            "the former login pages cannot ask for spoken codes, and logins would be asked for a factor, but none could be used"
+                .to_owned()
+        }
         Stage::SwitchBack if is_back => format!("what sends its codes is {UNPROVEN}"),
         Stage::RaiseBack if is_back && leans => {
             format!("logins would have the phone alone, and what sends its codes is {UNPROVEN}")
@@ -606,36 +610,9 @@ fn unmet(step: &Step, before: &LoginPath, after: &LoginPath) -> Option<(Level, S
     Some((Level::Warning, why))
 }
 
-/// Removes facts about our service and limits as long as code from before this stack runs: that code uses neither,
-/// until ours is deployed in its place.
-fn untie_from_service(basis: &Basis<'_>, facts: &mut Facts, steps: &mut [Step]) {
-    let is_service = |fact: &Fact| matches!(fact, Fact::Service(_));
-    let sending: Vec<&dyn Kind> = kinds::KINDS.iter().copied().filter(|kind| kind.sends()).collect();
-    let comes_back =
-        |step: &Step| sending.iter().any(|kind| kind.name() == step.address) && brings_back(step);
-    if let Some(at) = steps.iter().position(comes_back) {
-        steps[at + 1..].iter_mut().for_each(|step| drop(step.effects.take(is_service)));
-    }
-    let live = sending.iter().filter_map(|kind| {
-        let seen = basis.seen.get(kind.name()).filter(|seen| kind.runs(seen))?;
-        let entry = basis.ledger.and_then(|ledger| ledger.resources.get(kind.name()));
-        let entry = entry.filter(|_| seen.whose != Whose::Another);
-        Some(kind.runs_former(seen, entry) && !claims::is_deployed_since(basis.ledger, *kind, seen))
-    });
-    let live: Vec<bool> = live.collect();
-    if live.is_empty() || live.contains(&false) {
-        return;
-    }
-    let mut stands = facts.take(is_service);
-    while facts.take(|fact| matches!(fact, Fact::ActionLimits(_) | Fact::LegacyLimits(_))).is_some() {}
-    let deployed = [Fact::Action(ActionState::Deployed), Fact::LegacyAction(ActionState::Deployed)];
-    for step in steps {
-        stands = step.effects.take(is_service).or(stands);
-        if deployed.iter().any(|fact| step.effects.has(fact)) {
-            step.effects.extend(stands);
-            return;
-        }
-    }
+/// Whether the step brings the classic login pages.
+fn is_classic(step: &Step) -> bool {
+    step.effects.has(&Fact::Login(Some(Login::Classic)))
 }
 
 /// Whether a step is about a factor other than the phone and the recovery code.

@@ -166,7 +166,7 @@ fn unreported(address: &Address) -> String {
 }
 
 /// Whether the record of an Action shows that its code was given the SID of some service.
-fn is_told_of_one(entry: &Entry) -> bool {
+pub(super) fn is_told_of_one(entry: &Entry) -> bool {
     entry.fields.iter().any(|(field, last)| matches!(last, Last::Print { .. }) && is_of_service(field))
 }
 
@@ -186,7 +186,7 @@ fn is_of_service(field: &str) -> bool {
 }
 
 /// Whether the record of an Action or a Function shows that its code was given the SID of this service.
-fn tells(entry: &Entry, sid: &str, prints: &Prints) -> bool {
+pub(super) fn tells(entry: &Entry, sid: &str, prints: &Prints) -> bool {
     let sid = Secret::new(sid, Origin::Public);
     let is_slow = |print: &str| !print.starts_with("fast:");
     entry.fields.iter().any(|(field, last)| match last {

@@ -18,6 +18,7 @@ mod others;
 pub mod rehearsal;
 pub mod render;
 pub mod rollback;
+mod served;
 mod stays;
 mod unfinished;
 pub mod watched;

@@ -66,6 +66,8 @@ pub struct Spec {
     pub fact_of_code: fn(&str) -> Fact,
     /// Makes the fact whether the Action has the SID of a Verify service. `None`: the Action sends nothing.
     pub verifies: Option<fn(bool) -> Fact>,
+    /// Whether the Verify service stands that the deployed version was given.
+    pub served: Option<fn(bool) -> Fact>,
     /// Makes the fact whether the Action belongs to others. `None`: the Action sends nothing.
     pub of_others: Option<fn(bool) -> Fact>,
     /// Whether a refused binding is noted instead of failing: the documents disagree on whether the trigger takes a
@@ -130,6 +132,7 @@ pub static PHONE: Spec = Spec {
     limits: Some(Fact::ActionLimits),
     fact_of_code: |code| Fact::ActionLimits(code_limits::names(code)),
     verifies: Some(Fact::ActionVerifies),
+    served: Some(Fact::ActionServed),
     of_others: Some(Fact::ActionOfOthers),
     optional: true,
     sender: "trigger_binding.sender",
@@ -162,6 +165,7 @@ pub static LEGACY: Spec = Spec {
     limits: Some(Fact::LegacyLimits),
     fact_of_code: |code| Fact::LegacyLimits(code_limits::names(code)),
     verifies: Some(Fact::LegacyVerifies),
+    served: Some(Fact::LegacyServed),
     of_others: Some(Fact::LegacyOfOthers),
     optional: false,
     sender: "legacy_binding.sender",
@@ -190,6 +194,7 @@ pub static POST_LOGIN: Spec = Spec {
     limits: Some(Fact::RulesLimits),
     fact_of_code: rules::demands_fact,
     verifies: None,
+    served: None,
     of_others: None,
     optional: false,
     sender: "",
@@ -214,6 +219,7 @@ pub static FEEDBACK: Spec = Spec {
     // Nothing is concluded from its text, only from its being deployed.
     fact_of_code: |_| Fact::FeedbackAction(ActionState::Deployed),
     verifies: None,
+    served: None,
     of_others: None,
     optional: false,
     sender: "",
