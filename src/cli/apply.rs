@@ -281,6 +281,9 @@ fn reconcile(common: &Common, reviewed: Reviewed, ready: &mut Ready<'_>, shell: 
     Ok(exit)
 }
 
+/// Why a rollback that ended well changed nothing.
+const NOTHING_TO_TAKE_BACK: &str = "what ran before is the same, so there was nothing to take back";
+
 /// What becomes of a rollback that the record still asks for.
 const TRIED_AGAIN: &str = "; an apply with --watch tries this rollback again and does nothing else, and one without --watch goes on from here";
 
@@ -298,7 +301,15 @@ pub fn of_watch(watched: watch::Watched) -> Watched {
             match stays.filter(|_| ended == "done" && done.is_empty()) {
                 // It came to its end without a step: everything has a reason to stay as the run left it.
                 Some(stays) => Back { ended: "failed", why: Some(stays), done, left },
-                None => Back { ended, why: why.map(|why| format!("{why}{TRIED_AGAIN}")), done, left },
+                None => {
+                    let is_resumed = plan.findings.iter().any(|one| one.code == codes::RUN_UNFINISHED);
+                    let is_vain = ended == "done" && done.is_empty() && left.is_empty() && !is_resumed;
+                    let why = match is_vain {
+                        true => Some(NOTHING_TO_TAKE_BACK.to_owned()),
+                        false => why.map(|why| format!("{why}{TRIED_AGAIN}")),
+                    };
+                    Back { ended, why, done, left }
+                }
             }
         }
         Err(failed) => {

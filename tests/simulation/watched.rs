@@ -51,6 +51,7 @@ pub const MET: &[&str] = &[
     "failing: taken back",
     "failing: not all can be taken back",
     "failing: it could not be taken back",
+    "failing: nothing to take back",
     "failing: no better before",
     "killed before it watches",
     "killed while it watches",
@@ -127,10 +128,14 @@ pub struct Watching {
     users: Option<Users>,
     /// Number of the process behind each write of a step, in order, each change of writer once; and whether it watches.
     writers: Vec<(usize, bool)>,
+    /// Time of the latest write forward of each watched run.
+    forwards: BTreeMap<usize, u64>,
     /// The watched run that went forward last: what a watch takes back.
     forward: Option<Forward>,
     /// Versions that were brought to run, in order.
     lives: Vec<Live>,
+    /// The record has a run that was found to fail and was not taken back, from watches whose log is gone.
+    is_left_failing: bool,
     /// Ids of versions whose watch came to its end, whatever became of them.
     over: BTreeSet<String>,
     /// Those of them whose watch had come to its end before the run that is judged.
@@ -235,6 +240,7 @@ impl Watching {
         self.users = Some(users);
         self.writers.clear();
         self.forward = None;
+        self.forwards.clear();
         self.lives.clear();
         self.over.clear();
     }
@@ -300,6 +306,7 @@ impl Watching {
         if !is_back {
             proc.watch.forward += 1;
             proc.watch.forward_ms = Some(now_ms);
+            self.forwards.insert(number, now_ms);
             self.forward = Some(Forward { by: number, draft: proc.draft.clone(), mark: proc.watch.mark });
             let wrong = proc.watch.back > 0;
             return wrong.then(|| "a run goes forward again after it has taken back what fails".to_owned());
@@ -398,7 +405,10 @@ pub fn afterwards(story: &mut Story, procs: &[Proc], ms: u64) {
             }
         }
     }
+    let records = end::ledgers(&story.ground.twin.world).into_iter().chain(story.ground.file.text.clone());
+    let is_left_failing = records.collect::<Vec<_>>().iter().any(|text| text.contains("\"failing\":\""));
     let Ground { watching, twin, .. } = &mut story.ground;
+    watching.is_left_failing = is_left_failing;
     watching.go(twin);
 }
 
@@ -430,11 +440,18 @@ fn judge(story: &mut Story, proc: &Proc) {
         let lives = &ground.watching.lives;
         let begun_ms = lives.first().map_or(now_ms, |live| live.at_ms);
         let whole = logged(&ground.twin.world, (begun_ms.saturating_sub(1_000_000), now_ms));
-        let is_right =
-            lives.iter().any(fails) || lives.is_empty() && blame(&whole, "") || many_get_nothing(&whole);
-        if !is_right {
+        // What runs may have been deployed before users came.
+        let is_of_before = !lives.iter().any(|live| live.is_watched);
+        let of_before = || whole.iter().map(|event| event.version.as_str()).chain([""]);
+        let is_right = lives.iter().any(fails)
+            || is_of_before && of_before().any(|version| blame(&whole, version))
+            || many_get_nothing(&whole);
+        // A watch before this one, whose log is gone, found that it fails and could not take it back.
+        if !is_right && !ground.watching.is_left_failing {
+            let case =
+                Case { crossed: ground.crossed, lease_deleted: ground.lease_deleted, ..Case::default() };
             let what = format!("run {} takes back what does not fail", proc.number);
-            ground.blame(Law::Watch, &Case::default(), what);
+            ground.blame(Law::Watch, &case, what);
         }
     }
     if proc.killed {
@@ -482,6 +499,13 @@ fn judge(story: &mut Story, proc: &Proc) {
         ..Case::default()
     };
     let is_success = matches!(exit, Exit::Done | Exit::FindingsOnly);
+    // A run that deploys nothing can be watched too, for example one that changes who sends, and it may say what it saw of
+    // one before it. Its words say which of the changes was watched.
+    let said_ms = run.watched.as_ref().and_then(|watched| watched.health.since.parse().ok());
+    let said_ms = said_ms.map(|at: jiff::Timestamp| at.as_millisecond().unsigned_abs());
+    let others = ground.watching.forwards.iter().filter(|(by, _)| **by == proc.number || deployed.is_none());
+    let changes = live.as_ref().map(|live| live.at_ms).into_iter().chain(others.map(|(_, at_ms)| *at_ms));
+    let since_ms = said_ms.and_then(|said_ms| changes.min_by_key(|at_ms| at_ms.abs_diff(said_ms)));
     let seen_ms = proc.watch.looks.iter().rev().find(|(_, is_good)| *is_good).map_or(0, |(at_ms, _)| *at_ms);
     if let Some(live) = &live
         && is_success
@@ -490,15 +514,18 @@ fn judge(story: &mut Story, proc: &Proc) {
         let others = ground.watching.writers.iter().any(|(_, watches)| !watches);
         // An earlier run may have told the outcome of that, and this one watches what it did itself.
         let is_told = ground.watching.told.contains(&live.id);
-        let begun_ms = proc.watch.forward_ms.filter(|_| is_told).unwrap_or(live.at_ms);
+        let begun_ms = since_ms.filter(|_| is_told).unwrap_or(live.at_ms);
         let until_ms = (begun_ms + ms).min(if run.watched.is_some() { seen_ms } else { now_ms });
         let events = logged(&ground.twin.world, (begun_ms + NEAR_MS, until_ms.saturating_sub(NEAR_MS)));
+        // What explains a failure may be logged near an edge of the time.
+        let wide = logged(&ground.twin.world, (begun_ms.saturating_sub(NEAR_MS), until_ms + NEAR_MS));
+        let fails = blame(&events, &live.id) && blame(&wide, &live.id);
         let runs = sender(&ground.twin.world).is_some_and(|(_, version)| version.id == live.id);
         // A run beside this one may have deployed it after this one had read everything.
         let is_later = deployed.is_none() && live.at_ms > proc.last_ms;
         let is_over = run.watched.is_none() && (is_told || is_later);
         let is_unseen = exit == Exit::Done && !is_sent(&logged(&ground.twin.world, (begun_ms, now_ms)));
-        if runs && !others && !is_over && (blame(&events, &live.id) || is_unseen) {
+        if runs && !others && !is_over && (fails || is_unseen) {
             let what = format!(
                 "run {} ends with {}, and what it watched fails or sent nothing",
                 proc.number, exit as u8
@@ -511,12 +538,6 @@ fn judge(story: &mut Story, proc: &Proc) {
     if watched.back.as_ref().is_none_or(|back| back.as_ref().is_ok_and(is_over)) {
         ground.watching.over.extend(live.iter().map(|live| live.id.clone()));
     }
-    // A run that deploys nothing can be watched too, for example one that changes who sends. Its words say which of the two
-    // changes was watched.
-    let said_ms =
-        watched.health.since.parse().map_or(0, |at: jiff::Timestamp| at.as_millisecond().unsigned_abs());
-    let changes = live.as_ref().map(|live| live.at_ms).into_iter().chain(proc.watch.forward_ms);
-    let since_ms = changes.min_by_key(|at_ms| at_ms.abs_diff(said_ms));
     let events = logged(&ground.twin.world, (since_ms.unwrap_or(0), now_ms));
     if is_success {
         if proc.watch.looks.last().is_none_or(|(_, is_good)| !is_good) {
@@ -564,8 +585,10 @@ fn judge(story: &mut Story, proc: &Proc) {
 fn is_over_on_record(ground: &Ground, proc: &Proc, live: &Live, ms: u64) -> bool {
     let Some((seen_ms, true)) = proc.watch.looks.last().copied() else { return false };
     let events = logged(&ground.twin.world, (live.at_ms, seen_ms));
+    // Its rollback found nothing that it could take back, and said so.
+    let is_vain = proc.plan.as_ref().is_some_and(|plan| plan.rollback && plan.steps.is_empty());
     let is_over = match blame(&events, &live.id) {
-        true => is_no_better(ground, live.at_ms, &events),
+        true => is_vain || is_no_better(ground, live.at_ms, &events),
         false => seen_ms + NEAR_MS >= live.at_ms + ms,
     };
     let mut records = end::ledgers(&ground.twin.world).into_iter().chain(ground.file.text.clone());
@@ -583,6 +606,7 @@ fn meet(ground: &mut Ground, run: &Run, exit: Exit, line: &str) {
         Exit::Incomplete => "not read",
         _ if line.ends_with("; the run was taken back") => "failing: taken back",
         _ if line.contains("; not all of the run") => "failing: not all can be taken back",
+        _ if line.contains("nothing to take back") => "failing: nothing to take back",
         _ if line.contains("; the run could not") => "failing: it could not be taken back",
         _ => "failing: no better before",
     };
@@ -610,10 +634,13 @@ fn is_no_better(ground: &Ground, since_ms: u64, events: &[Logged]) -> bool {
 fn taken_back(story: &mut Story, proc: &Proc, (line, help): (&str, &str), plan: Option<&Plan>, case: &Case) {
     let ground = &mut story.ground;
     let is_whole = line.ends_with("; the run was taken back");
+    let is_vain = line.ends_with("there was nothing to take back");
     let watching = &ground.watching;
     let failing = watching.lives.iter().rev().find(|live| live.is_watched);
     // A run that deploys nothing takes back what it did, and no version of which an earlier run told the outcome.
-    let failing = failing.filter(|live| !watching.told.contains(&live.id)).map(|live| live.what.clone());
+    let failing = failing.filter(|live| !watching.told.contains(&live.id));
+    let failing_id = failing.map(|live| live.id.clone());
+    let failing = failing.map(|live| live.what.clone());
     let running = sender(&ground.twin.world).map(|(_, version)| what(version));
     if is_whole && failing.is_some() && running == failing {
         let what = format!("run {} says that it was taken back, and its version runs", proc.number);
@@ -622,7 +649,11 @@ fn taken_back(story: &mut Story, proc: &Proc, (line, help): (&str, &str), plan: 
     let named = plan.is_some_and(|plan| {
         plan.findings.iter().any(|one| matches!(one.level, Level::Warning | Level::Blocker))
     });
-    if !is_whole && (help.is_empty() || plan.is_some() && !named && proc.watch.back == 0) {
+    let is_new = failing_id.is_some_and(|id| !is_as_before(&ground.twin.world, &id));
+    if is_vain && (is_new || plan.is_none_or(|plan| !plan.steps.is_empty())) {
+        ground.blame(Law::Watch, case, format!("run {} could be taken back, and says no", proc.number));
+    }
+    if !is_whole && !is_vain && (help.is_empty() || plan.is_some() && !named && proc.watch.back == 0) {
         ground.blame(Law::Watch, case, format!("run {} does not say what stays and why", proc.number));
     }
     if !is_whole || exempt_from_calm(case) {
@@ -651,6 +682,15 @@ fn taken_back(story: &mut Story, proc: &Proc, (line, help): (&str, &str), plan: 
         story.ground.blame(Law::Watch, case, what);
     }
     story.ground.watching.meet("the plan after it was taken back");
+}
+
+/// Whether a version is a copy of the one before it, except for its secrets.
+fn is_as_before(world: &World, id: &str) -> bool {
+    let versions = world.tenants[DOMAIN].actions.iter().flat_map(|action| action.versions.windows(2));
+    versions.filter(|pair| pair[1].id == *id).any(|pair| {
+        let what = |one: &ActionVersion| format!("{:?} {:?} {:?}", one.code, one.dependencies, one.runtime);
+        what(&pair[0]) == what(&pair[1])
+    })
 }
 
 fn exempt_from_calm(case: &Case) -> bool {

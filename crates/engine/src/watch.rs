@@ -252,6 +252,8 @@ async fn follow(running: &Running, (since_ms, until_ms): (u64, u64), port: &Port
     loop {
         let latest_ms = events.values().map(|event| event.at_ms).max().unwrap_or(0);
         let from_ms = since_ms.max(latest_ms.saturating_sub(OVERLAP_MS));
+        // A slow reply may tell of the time at which it was asked.
+        let now_ms = port.server_now_ms();
         let mut unread = None;
         match health::read(&reader, (from_ms, until_ms), false).await {
             Ok(window) => {
@@ -270,7 +272,6 @@ async fn follow(running: &Running, (since_ms, until_ms): (u64, u64), port: &Port
                 Err(failed) => unread = Some(failed),
             }
         }
-        let now_ms = port.server_now_ms();
         let health = match unread {
             None => judge(counts, earlier.clone(), times(now_ms)),
             Some(failed) => Health { counts, ..not_read(&failed, times(now_ms)) },
@@ -283,7 +284,8 @@ async fn follow(running: &Running, (since_ms, until_ms): (u64, u64), port: &Port
             return Ok(health);
         }
         failed_before = fails;
-        let pause_ms = if fails { CONFIRM_MS } else { LOOK_MS.min(until_ms.saturating_sub(now_ms)).max(1) };
+        let left_ms = until_ms.saturating_sub(port.server_now_ms());
+        let pause_ms = if fails { CONFIRM_MS } else { LOOK_MS.min(left_ms).max(1) };
         reader.sleep_ms(pause_ms).await;
     }
 }

@@ -33,7 +33,7 @@ pub struct Back {
 impl Back {
     /// Whether nothing stays of the run.
     fn is_whole(&self) -> bool {
-        self.ended == "done" && self.left.is_empty()
+        self.ended == "done" && self.why.is_none() && self.left.is_empty()
     }
 }
 
@@ -54,6 +54,9 @@ impl Watched {
         let seen = if *verdict == Verdict::NotRead { String::new() } else { format!(" ({})", counts.line()) };
         let back = match &self.back {
             Some(back) if back.is_whole() => "; the run was taken back",
+            Some(back) if back.ended == "done" && back.left.is_empty() => {
+                "; what ran before is the same, so there was nothing to take back"
+            }
             Some(back) if back.ended == "done" => "; not all of the run could be taken back",
             Some(_) => "; the run could not be taken back",
             None if *verdict == Verdict::Failing => {
@@ -69,6 +72,9 @@ impl Watched {
         match (&self.back, self.health.verdict) {
             (Some(back), _) if back.ended == "done" && !back.left.is_empty() => {
                 format!("{}; apply the former revision of the manifest", back.left.join("; "))
+            }
+            (Some(back), _) if back.ended == "done" && back.why.is_some() => {
+                "mend what failed: it fails with what ran before, too".to_owned()
             }
             (Some(Back { ended: "done", .. }), _) => {
                 "mend what failed, then apply again: this manifest would bring the same back".to_owned()
