@@ -10,6 +10,7 @@ use lockstep::cli::{Exit, exit_of, of_watch};
 use lockstep::engine::apply::Ended;
 use lockstep::engine::reconcile::Report;
 use lockstep::engine::watch::Run;
+use lockstep::model::address::Address;
 use lockstep::model::plan::{Cause, Level, Plan};
 use lockstep::twin::world::{Action, ActionVersion};
 use lockstep::twin::{MessageFate, Traffic, Twin, World};
@@ -151,6 +152,8 @@ struct Forward {
     draft: Draft,
     /// Length of the ground's list of changes when it began.
     mark: usize,
+    /// Fields that others had changed before it, and that it left so.
+    left: BTreeSet<String>,
 }
 
 #[derive(Clone)]
@@ -307,7 +310,9 @@ impl Watching {
             proc.watch.forward += 1;
             proc.watch.forward_ms = Some(now_ms);
             self.forwards.insert(number, now_ms);
-            self.forward = Some(Forward { by: number, draft: proc.draft.clone(), mark: proc.watch.mark });
+            let left = proc.plan.as_ref().map(left_to_others).unwrap_or_default();
+            let (draft, mark) = (proc.draft.clone(), proc.watch.mark);
+            self.forward = Some(Forward { by: number, draft, mark, left });
             let wrong = proc.watch.back > 0;
             return wrong.then(|| "a run goes forward again after it has taken back what fails".to_owned());
         }
@@ -662,7 +667,9 @@ fn taken_back(story: &mut Story, proc: &Proc, (line, help): (&str, &str), plan: 
     // The next plan shows the same changes again, and they are not somebody else's; nothing is left to take back. That is said
     // of the manifest of the run that was taken back: two runs beside each other may have two, and by the other one there may
     // have been nothing to change.
-    let draft = story.ground.watching.forward.clone().map_or_else(|| proc.draft.clone(), |run| run.draft);
+    let forward = story.ground.watching.forward.clone();
+    let (draft, left) =
+        forward.map_or_else(|| (proc.draft.clone(), BTreeSet::new()), |run| (run.draft, run.left));
     let back = end::run_by(story, &draft, Command::Rollback);
     if back.watch.steps > 0 {
         let what = "a rollback after the run was taken back wrote".to_owned();
@@ -670,8 +677,8 @@ fn taken_back(story: &mut Story, proc: &Proc, (line, help): (&str, &str), plan: 
     }
     let next = end::run_by(story, &draft, Command::Plan);
     let shown = next.plan.iter().flat_map(|plan| &plan.resources).flat_map(|one| &one.changes);
-    let moved: Vec<&str> =
-        shown.filter(|change| change.cause == Cause::TenantChanged).map(|one| one.field.as_str()).collect();
+    let moved = shown.filter(|change| change.cause == Cause::TenantChanged).map(|one| one.field.as_str());
+    let moved: Vec<&str> = moved.filter(|field| !left.contains(*field)).collect();
     let is_empty = next.plan.as_ref().is_none_or(Plan::is_empty);
     if proc.watch.back > 0 && is_empty {
         story.ground.blame(Law::Watch, case, "the plan after the run was taken back is empty".into());
@@ -691,6 +698,13 @@ fn is_as_before(world: &World, id: &str) -> bool {
         let what = |one: &ActionVersion| format!("{:?} {:?} {:?}", one.code, one.dependencies, one.runtime);
         what(&pair[0]) == what(&pair[1])
     })
+}
+
+/// The fields that others had changed before a plan, and for which it has no step.
+fn left_to_others(plan: &Plan) -> BTreeSet<String> {
+    let has_step = |address: &Address| plan.steps.iter().any(|step| step.address == *address);
+    let stays = plan.resources.iter().filter(|one| !has_step(&one.address)).flat_map(|one| &one.changes);
+    stays.filter(|change| change.cause == Cause::TenantChanged).map(|change| change.field.clone()).collect()
 }
 
 fn exempt_from_calm(case: &Case) -> bool {

@@ -549,6 +549,11 @@ impl Writer {
         self.send(Write { api: Api::Auth0, method, path: path.into(), body, repeat }).await
     }
 
+    /// Whether the write was sent, and was not refused.
+    pub fn has_written(&self) -> bool {
+        self.left == 0
+    }
+
     /// The reader part.
     pub fn reader(&self) -> &Reader {
         &self.reader

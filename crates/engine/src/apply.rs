@@ -230,6 +230,8 @@ struct Work<'a> {
     touched: BTreeSet<Address>,
     /// The last failure left something unknown: the intent stays, so that the next run looks.
     unsettled: bool,
+    /// The write of the last step was sent, and was not refused.
+    wrote: bool,
     /// This run may have created an object that no list shows yet, and the record does not say so yet.
     lost_one: bool,
     /// When the answer to the write of this step was lost, by the server's clock.
@@ -290,6 +292,7 @@ impl<'a> Work<'a> {
             left: BTreeMap::new(),
             touched: BTreeSet::new(),
             unsettled: false,
+            wrote: false,
             lost_one: false,
             unanswered_ms: None,
             lost: None,
@@ -403,7 +406,9 @@ impl<'a> Work<'a> {
                 }
                 Err(failed) => {
                     self.lose(step, &failed);
-                    self.unsettled = is_unsure(&failed)
+                    // What a write has done may be known from a read behind it alone, which failed.
+                    self.unsettled = self.wrote
+                        || is_unsure(&failed)
                         || matches!(failed, Failed::Stopped | Failed::Misread(_) | Failed::NotBuilt(_));
                     let why = failure_in_words(&failed, &self.session.manifest, scopes(step));
                     self.port.tell(Event::StepFailed {
@@ -457,7 +462,10 @@ impl<'a> Work<'a> {
                 manifest: &manifest,
                 intent: self.ledger.intent.as_ref(),
             };
-            match kind.run(run(), &mut self.port.writer()).await {
+            let mut writer = self.port.writer();
+            let result = kind.run(run(), &mut writer).await;
+            self.wrote = writer.has_written();
+            match result {
                 Ok(done) => break done,
                 Err(failed) if tries < STEP_TRIES_MAX && is_unsure(&failed) && !self.port.interrupted() => {
                     self.unanswered_ms = Some(self.port.server_now_ms());
