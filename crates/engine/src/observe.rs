@@ -192,9 +192,13 @@ async fn look(session: &Session, reader: &Reader, as_of_ms: Option<u64>) -> Resu
     let leaves = guards::leaves_to_others(&session.manifest, session.destroy, &seen);
     let delivery = first.steps.iter().any(|step| takes_away(step) || asks(step) || leaves && offers(step));
     let login = first.steps.iter().any(exposes) && speaks(&session.manifest);
-    let switches_off = first.steps.iter().any(|step| matches!(step.stage, Stage::SwitchOff | Stage::Retire));
-    // Without the unified experience, somebody else's sender may be the only one that the remaining factor has.
-    let unified = !switches_off || guards::is_unified(&seen) != Some(false);
+    let switches = first
+        .steps
+        .iter()
+        .any(|step| matches!(step.stage, Stage::SwitchOff | Stage::SwitchBack | Stage::Retire));
+    // Without the unified experience, somebody else's sender may be the only one that the remaining factor has, or the
+    // factor that comes back.
+    let unified = !switches || guards::is_unified(&seen) != Some(false);
     let legacy = delivery && (!unified || guards::is_in_legacy_place(&seen));
     let loses = |step: &Step| {
         step.verb == Verb::Delete
