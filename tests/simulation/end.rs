@@ -775,7 +775,10 @@ fn lies(story: &Story) -> Vec<String> {
             }
             if key == "id" || key == "sid" {
                 told.push(id.to_owned());
-                let ours = story.ground.made.get(id).is_some_and(|made| made.owner == owner);
+                let made = story.ground.made.get(id).filter(|made| made.owner == owner);
+                let ours = made.is_some();
+                // Where a run had taken an object over and its like was made in its place, a rollback leaves that one.
+                let is_handed_back = made.is_some_and(|made| made.by < story.ground.last_rollback);
                 if entry["ownership"] == "created" && !ours {
                     let vouched = entry["unproven"] != true && is_sealed(story, &ledger.code);
                     let by = if vouched { "" } else { NOT_VOUCHED };
@@ -786,7 +789,7 @@ fn lies(story: &Story) -> Vec<String> {
                     && story.draft.sid.is_none()
                     && story.hub.is_none()
                     && matches!(story.store, Store::Tenant);
-                if entry["ownership"] == "adopted" && ours && undisturbed {
+                if entry["ownership"] == "adopted" && ours && !is_handed_back && undisturbed {
                     lies.push(format!(
                         "{address}: this stack made it, and the record says it was there before"
                     ));

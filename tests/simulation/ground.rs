@@ -69,6 +69,8 @@ pub struct Ground {
     /// Processes that wrote, in order, each change of writer once.
     turns: Vec<usize>,
     no_lease: BTreeSet<usize>,
+    /// Number of the latest process that has taken a run back, by a step or on the record alone.
+    pub last_rollback: usize,
     stale: bool,
     /// Two runs wrote alternately, or a run without a lease wrote from reads older than another's writes; either way,
     /// this was excused or reported.
@@ -103,6 +105,7 @@ impl Ground {
             edits: BTreeMap::new(),
             turns: Vec::new(),
             no_lease: BTreeSet::new(),
+            last_rollback: 0,
             stale: false,
             crossed: false,
             ledger_deleted_mark: 0,
@@ -382,6 +385,9 @@ impl Ground {
             return handled;
         }
         self.last_write_ms = self.now_ms;
+        if proc.plan.as_ref().is_some_and(|plan| plan.rollback) {
+            self.last_rollback = proc.number;
+        }
         let list = request.path.contains("/bindings") || request.path.contains("/actions/actions");
         self.changes.push((proc.number, list));
         if !lease_call {
