@@ -9,7 +9,7 @@ use lockstep::ledger::seal::{Keys, Proof};
 use lockstep::model::manifest::Manifest;
 use lockstep::model::plan::Plan;
 use lockstep::plan::desired::declared;
-use lockstep::twin::world::ApiKey;
+use lockstep::twin::world::{Action, ApiKey, Binding};
 use lockstep::twin::{BindingRule, Tenant, World};
 use serde_json::{Value as Json, json};
 
@@ -188,6 +188,10 @@ pub const REMEDIES: &[(&str, Remedy)] = &[
         // person removes it, and by then a fresh deployment can be bound.
         story.ground.now_ms += 60_000;
         story.ground.twin.options.custom_phone_binding = BindingRule::Accepted;
+        if !story.draft.has("action") {
+            // Help without an Action in the manifest: "Bind it in the dashboard".
+            bind_in_the_dashboard(story);
+        }
     }),
     ("does not take the credentials", |story| {
         // Help of the finding: "Make a new key or correct their values". Both are done; for the sender's key, the first
@@ -215,6 +219,25 @@ fn manage_all(story: &mut Story) {
     story.draft.set("action.secrets.EXTRA", "");
 }
 
+/// Binds the only Action on the trigger of phone messages.
+fn bind_in_the_dashboard(story: &mut Story) {
+    const TRIGGER: &str = "custom-phone-provider";
+    let tenant = story.ground.twin.tenant_mut(DOMAIN);
+    let is_on = |action: &&Action| action.supports(TRIGGER) && action.deployment.is_some();
+    let Some(action) = tenant.actions.iter().find(is_on) else { return };
+    let binding = Binding {
+        id: "0b1d0000-0000-4000-8000-000000000001".into(),
+        action_id: action.id.clone(),
+        display_name: action.name.clone(),
+        created_at: action.updated_at.clone(),
+        updated_at: action.updated_at.clone(),
+    };
+    let list = tenant.bindings.entry(TRIGGER.into()).or_default();
+    if !list.iter().any(|bound| bound.action_id == binding.action_id) {
+        list.push(binding);
+    }
+}
+
 /// A person does what a finding says, and then mends the manifest if the program refuses it.
 fn is_done(story: &mut Story, remedy: Remedy) {
     remedy(story);
@@ -223,6 +246,11 @@ fn is_done(story: &mut Story, remedy: Remedy) {
     story.ground.say(&format!("the manifest is refused: {wrong}"));
     if wrong.contains("nothing tells the Function who may send events to it") {
         story.draft.set("feedback.log_stream.authorization", "\"${generated.feedback}\"");
+    }
+    // Help of the error: "Switch it on in mfa.factors".
+    let rest = wrong.split_once("the rule takes ").and_then(|(_, rest)| rest.split_once(", which"));
+    if let Some((factor, _)) = rest {
+        story.draft.set(&format!("mfa.factors.{factor}"), "true");
     }
     if story.draft.parse(&story.env).is_err() {
         story.draft.set("phone.channels", "[\"sms\"]");

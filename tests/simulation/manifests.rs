@@ -252,7 +252,7 @@ pub struct Draft {
     pub legacy: bool,
     /// Sections that the manifest does not have.
     pub without: BTreeSet<&'static str>,
-    pub choice: BTreeMap<&'static str, String>,
+    pub choice: BTreeMap<String, String>,
     /// The stack makes the keys of Action and Function itself.
     pub minted: bool,
     /// SID of the pinned Verify service.
@@ -272,9 +272,10 @@ impl Draft {
         let mut reports = dice.fork("feedback.action");
         let mut sample = dice.fork("sample_client");
         for _ in 0..200 {
-            let choice = SLOTS.iter().map(|slot| (slot.path, (*dice.pick(slot.values)).to_owned()));
-            let reports = (REPORTS.path, (*reports.pick(REPORTS.values)).to_owned());
-            let sample = (SAMPLE.path, (*sample.pick(SAMPLE.values)).to_owned());
+            let choice =
+                SLOTS.iter().map(|slot| (slot.path.to_owned(), (*dice.pick(slot.values)).to_owned()));
+            let reports = (REPORTS.path.to_owned(), (*reports.pick(REPORTS.values)).to_owned());
+            let sample = (SAMPLE.path.to_owned(), (*sample.pick(SAMPLE.values)).to_owned());
             let choice = choice.chain([reports, sample]).collect();
             let again = dice.chance(5);
             let draft =
@@ -297,14 +298,14 @@ impl Draft {
             }
             draft.minted ^= dice.fork("minted").chance(10);
             if parts.chance(10) {
-                draft.choice.insert(REPORTS.path, (*parts.pick(REPORTS.values)).to_owned());
+                draft.choice.insert(REPORTS.path.to_owned(), (*parts.pick(REPORTS.values)).to_owned());
             }
             if parts.chance(10) {
-                draft.choice.insert(SAMPLE.path, (*parts.pick(SAMPLE.values)).to_owned());
+                draft.choice.insert(SAMPLE.path.to_owned(), (*parts.pick(SAMPLE.values)).to_owned());
             }
             for _ in 0..dice.between(1, 4) {
                 let slot = dice.pick(SLOTS);
-                draft.choice.insert(slot.path, (*dice.pick(slot.values)).to_owned());
+                draft.choice.insert(slot.path.to_owned(), (*dice.pick(slot.values)).to_owned());
             }
             if draft != *self && draft.parse(&env()).is_ok() {
                 return draft;
@@ -329,8 +330,8 @@ impl Draft {
         self.legacy && self.has("phone")
     }
 
-    pub fn set(&mut self, path: &'static str, value: &str) {
-        self.choice.insert(path, value.to_owned());
+    pub fn set(&mut self, path: &str, value: &str) {
+        self.choice.insert(path.to_owned(), value.to_owned());
     }
 
     /// The manifest as data. JSON is valid YAML.

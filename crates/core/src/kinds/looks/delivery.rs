@@ -22,8 +22,8 @@ pub async fn delivers(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
     ensure_path_stands(run, reader).await?;
     if is_refused(run, reader).await? {
         let then = match run.step.kind == phone::UNIFIED {
-            true => format!("and the legacy set-up would be left for good; {AGAIN}"),
-            false => format!("and the phone would be the users' only factor; {NEXT}"),
+            true => format!("and the legacy set-up would be left for good; {}", next(run)),
+            false => format!("and the phone would be the users' only factor; {}{FACTORS}", next(run)),
         };
         return Err(Failed::NotDone(format!("{REFUSED}, {then}")));
     }
@@ -37,7 +37,10 @@ pub async fn delivers_beside(run: &Run<'_>, reader: &Reader) -> Result<(), Faile
     if is_refused(run, reader).await?
         && factors::enabled_factors(reader).await?.iter().all(|name| name == "sms")
     {
-        return Err(Failed::NotDone(format!("{REFUSED}, and the phone would be the only factor; {NEXT}")));
+        let next = next(run);
+        return Err(Failed::NotDone(format!(
+            "{REFUSED}, and the phone would be the only factor; {next}{FACTORS}"
+        )));
     }
     Ok(())
 }
@@ -53,7 +56,8 @@ pub async fn may_hand_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed>
     let alone = |on: &[String]| !on.is_empty() && on.iter().all(|name| name == "sms");
     if sends && is_refused(run, reader).await? && alone(&factors::enabled_factors(reader).await?) {
         return Err(Failed::NotDone(format!(
-            "{REFUSED}, and the present sender would be replaced by an Action that may never be called; {NEXT}"
+            "{REFUSED}, and the present sender would be replaced by an Action that may never be called; {}{FACTORS}",
+            next(run)
         )));
     }
     Ok(())
@@ -81,9 +85,15 @@ pub async fn took_over(run: &Run<'_>, reader: &Reader) -> Result<(), Failed> {
 }
 
 const REFUSED: &str = "the tenant refuses to bind the Action, so whether codes arrive is not known";
-const AGAIN: &str = "every apply tries the binding again; bind it in the dashboard to see why Auth0 refuses";
-const NEXT: &str = "every apply tries the binding again; bind it in the dashboard to see why Auth0 refuses, or leave another factor on \
-     (mfa.factors)";
+const FACTORS: &str = ", or leave another factor on (mfa.factors)";
+
+/// The next move where the tenant refuses to bind the Action. A manifest that has no Action any more binds none.
+fn next(run: &Run<'_>) -> &'static str {
+    match run.manifest.section(PHONE.section) {
+        Some(_) => "every apply tries the binding again; bind it in the dashboard to see why Auth0 refuses",
+        None => "bind it in the dashboard, because this manifest has no action that an apply would bind",
+    }
+}
 
 /// Whether the sending is left to others: the manifest has no `phone`, or this stack does not have the Action that
 /// sends.
