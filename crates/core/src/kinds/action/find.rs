@@ -9,7 +9,7 @@ use crate::kinds::remote::actions::has_trigger;
 use crate::kinds::said::actions::is_named;
 use crate::kinds::{Hint, Seen, Whose, text};
 use crate::model::codes;
-use crate::model::ledger::Last;
+use crate::model::ledger::{Entry, Last};
 use crate::model::plan::Level;
 
 /// The Action of a row. If it is not found, the result says which other Actions stand in its way.
@@ -29,10 +29,20 @@ pub(super) fn find(row: &Action, hint: &Hint<'_>, all: &[Json]) -> Seen {
     };
     let candidates: Vec<_> = all.iter().map(candidate).collect();
     let meant = identity::meant(&Clues { name, ..hint.clues("id", "name") }, &candidates);
+    // What this stack has on record in another place, with a proof, is not meant.
+    let is_elsewhere = |action: &&Json| {
+        let is_it =
+            |entry: &Entry| !entry.unproven && entry.ids.get("id").is_some_and(|id| id == text(action, "id"));
+        let mut others = hint.record.into_iter().flatten().filter(|(at, _)| *at != hint.address);
+        !has_trigger(action, row.trigger.id) && others.any(|(_, entry)| is_it(entry))
+    };
     // The Actions of the wanted name, on any trigger; if several may be meant, those.
     let named: Vec<&Json> = match &meant {
         Meant::Ambiguous(those) => those.iter().map(|at| &all[*at]).collect(),
-        _ => all.iter().filter(|action| is_named(text(action, "name"), name) && !taken(action)).collect(),
+        _ => {
+            let named = all.iter().filter(|action| is_named(text(action, "name"), name) && !taken(action));
+            named.filter(|action| meant == Meant::Absent || !is_elsewhere(action)).collect()
+        }
     };
     let mut seen = Seen::default();
     match (meant, named.as_slice()) {
