@@ -381,9 +381,9 @@ pub trait Kind: Sync {
         false
     }
 
-    /// Whether these steps of one resource give the code all its secrets anew and run it, so that what its secrets were
-    /// before does not count any more.
-    fn renews(&self, _steps: &[&Step]) -> bool {
+    /// Whether these steps of one resource run its code with the wanted secrets and no others, so that what its secrets
+    /// were before does not count any more.
+    fn renews(&self, _seen: &Seen, _steps: &[&Step]) -> bool {
         false
     }
 

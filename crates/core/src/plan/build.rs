@@ -556,7 +556,7 @@ pub(super) fn used_objects(basis: &Basis<'_>, steps: &[Step]) -> BTreeMap<Addres
         let sender = claims::sender(
             (sid, &made_at),
             steps,
-            &|sender| claims::is_rid(sender, (address, sid), &wanted, steps),
+            &|sender| claims::is_rid(sender, (address, sid), &wanted, basis.seen, steps),
             (basis.ledger, basis.prints),
             basis.seen,
             basis.others,

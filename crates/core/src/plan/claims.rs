@@ -79,8 +79,11 @@ pub fn is_rid(
     address: &Address,
     (object, sid): (&Address, &str),
     wanted: &[Resource],
+    seen: &BTreeMap<Address, Seen>,
     steps: &[Step],
 ) -> bool {
+    let nothing = Seen::default();
+    let seen = seen.get(address).unwrap_or(&nothing);
     let own: Vec<&Step> = steps.iter().filter(|step| step.address == *address).collect();
     let Some(want) = wanted.iter().find(|want| want.address == *address) else { return false };
     let may_tell = |value: &Value| match value {
@@ -93,7 +96,8 @@ pub fn is_rid(
         }),
         Value::Stamp(_) | Value::Unknown(_) => true,
     };
-    kinds::by_name(want.kind).is_some_and(|kind| kind.renews(&own)) && !want.desired.values().any(may_tell)
+    kinds::by_name(want.kind).is_some_and(|kind| kind.renews(seen, &own))
+        && !want.desired.values().any(may_tell)
 }
 
 /// Who still uses the Verify service with that SID, which was made at that time, to send or to report, after all steps:

@@ -499,11 +499,18 @@ impl Kind for Action {
         former::runs(seen, entry)
     }
 
-    fn renews(&self, steps: &[&Step]) -> bool {
-        let sends = |step: &&Step| matches!(step.op.act(), Ok(Act::Draft { secrets: true }));
+    fn renews(&self, seen: &Seen, steps: &[&Step]) -> bool {
         let deploys = |step: &&Step| matches!(step.op.act(), Ok(Act::Deploy));
-        let draft = steps.iter().position(sends);
-        draft.is_some_and(|draft| steps[draft..].iter().any(deploys))
+        let drafts = |step: &&Step| matches!(step.op.act(), Ok(Act::Draft { .. }));
+        let sends = |step: &&Step| matches!(step.op.act(), Ok(Act::Draft { secrets: true }));
+        match steps.iter().position(drafts) {
+            Some(_) => {
+                let draft = steps.iter().position(sends);
+                draft.is_some_and(|draft| steps[draft..].iter().any(deploys))
+            }
+            // The draft is as wanted, with its secrets and no others.
+            None => own_state(seen).foreign_secrets.is_empty() && steps.iter().any(deploys),
+        }
     }
 
     fn brings_back(&self, step: &Step) -> bool {
