@@ -335,11 +335,7 @@ impl Kind for TwilioKey {
                 steps.push(update);
             }
             // The code has the key on record, so it never got one of these.
-            steps.extend(own.orphans.iter().map(|key| {
-                let mut gone = delete(diff.address, Verb::Update, key);
-                gone.reason = "an unfinished run made it, and nobody has its secret".into();
-                gone
-            }));
+            steps.extend(own.orphans.iter().map(|key| delete_orphan(diff.address, Verb::Update, key)));
             return steps;
         }
         let current = diff.seen.ids.get("sid").filter(|_| diff.seen.exists).map(|sid| Key {
@@ -390,10 +386,10 @@ impl Kind for TwilioKey {
         let own = seen.own::<Own>().map(|own| (*own).clone()).unwrap_or_default();
         let sid = seen.ids.get("sid").cloned().unwrap_or_default();
         let current = Key { generation: generation(seen), sid, name: String::new() };
-        let mut steps: Vec<Step> =
-            own.orphans.iter().chain([&current]).map(|key| delete(address, Verb::Delete, key)).collect();
-        steps.iter_mut().for_each(|step| step.reason = "it was created by this stack".into());
-        steps
+        let mut last = delete(address, Verb::Delete, &current);
+        last.reason = "it was created by this stack".into();
+        let orphans = own.orphans.iter().map(|key| delete_orphan(address, Verb::Delete, key));
+        orphans.chain([last]).collect()
     }
 
     fn scopes(&self, _step: &Step) -> &'static [&'static str] {
@@ -546,6 +542,14 @@ fn without(seen: &Seen, sid: &str) -> Seen {
 fn delete(address: &Address, verb: Verb, key: &Key) -> Step {
     let op = Op::of(Act::Delete { sid: key.sid.clone() });
     step(address, NAME, verb, Stage::RemoveFoundation, "delete the key", op)
+}
+
+/// A step that deletes a key beside the one on record, and says which.
+fn delete_orphan(address: &Address, verb: Verb, key: &Key) -> Step {
+    let mut gone = delete(address, verb, key);
+    gone.what = format!("delete the key {:?} of generation {}, sid {}", key.name, key.generation, key.sid);
+    gone.reason = "an unfinished run made it, and nobody has its secret".into();
+    gone
 }
 
 /// The state when the credentials may not read keys.

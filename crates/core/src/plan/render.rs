@@ -520,10 +520,13 @@ pub fn shown(value: Option<&Json>) -> String {
     text.chars().take(VALUE_MAX_CHARS).chain(['…']).collect()
 }
 
-/// The resource that a step removes.
+/// The resource that a step removes: the last deletion of an address. One before it removes something beside the
+/// resource, and names it.
 fn goes<'a>(plan: &'a Plan, step: &Step) -> Option<&'a ResourcePlan> {
-    let deletes = step.verb == Verb::Delete;
-    plan.resources.iter().find(|resource| deletes && resource.address == step.address)
+    let removes = |one: &&Step| one.verb == Verb::Delete && one.address == step.address;
+    let last = plan.steps.iter().rev().find(removes)?;
+    let goes = |resource: &&ResourcePlan| last.number == step.number && resource.address == step.address;
+    plan.resources.iter().find(goes)
 }
 
 /// Name and ids of an object. An address is only our own name for it, and whoever confirms a removal must know which

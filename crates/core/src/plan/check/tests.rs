@@ -247,8 +247,12 @@ fn a_rate_limit_stands_as_long_as_the_deployed_code_passes_it() {
     // Nothing is claimed about unreadable code and a removed Action.
     start.extend(facts(&[("action.limits", Json::Null)]));
     assert_eq!(absolute(&start, &[("limit.a", json!(false))]), (false, false));
-    start.extend(facts(&[("action.limits", json!(["a"])), ("action", json!("absent"))]));
+    let gone = [("action.limits", json!(["a"])), ("action", json!("absent")), ("bound", json!(false))];
+    start.extend(facts(&gone));
     assert_eq!(absolute(&start, &[("limit.a", json!(false))]), (false, false));
+    // What is bound exists, so another Action was found absent.
+    start.extend(facts(&[("bound", json!(true))]));
+    assert_eq!(absolute(&start, &[("limit.a", json!(false))]), (true, false));
 }
 
 #[test]
