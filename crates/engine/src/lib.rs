@@ -475,10 +475,7 @@ impl Engine {
         let verdict = gate::judge(&attempt, &mut self.random, now);
         let mut apart = None;
         if api == Api::Auth0 {
-            match reply::has_own_bucket(&flight.call) {
-                true => tenant.pace.answered_apart(&answer, flight.sent_ms, now),
-                false => tenant.pace.answered(&answer, flight.sent_ms, now),
-            }
+            tenant.pace.answered(&answer, reply::bucket(&flight.call), flight.sent_ms, now);
             apart = tenant.hear_time(&answer, now);
         } else {
             account.answered(&answer, now);

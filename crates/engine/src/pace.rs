@@ -1,6 +1,6 @@
 //! Paces the requests of one tenant from the rate-limit headers, with head-room for the users' logins (law 8).
 
-use super::reply::looks_like_json;
+use super::reply::{Bucket, looks_like_json};
 use super::told::{self, Budget, Refill, hint_ms};
 use crate::model::api::Answer;
 
@@ -23,7 +23,12 @@ pub struct Pace {
     in_flight: u64,
     /// No other request was on the wire when the latest one left.
     alone: bool,
-    answered: bool,
+    /// An answer has come, of whatever kind.
+    heard: bool,
+    /// A success came without rate-limit headers.
+    untold: bool,
+    /// A reply came with rate-limit headers, of whatever bucket and whether they can be true or not.
+    limited: bool,
     /// The latest reply that tells of the budget was a 429.
     refused: bool,
     window: Option<Window>,
@@ -49,7 +54,9 @@ impl Pace {
             share_percent,
             in_flight: 0,
             alone: true,
-            answered: false,
+            heard: false,
+            untold: false,
+            limited: false,
             refused: false,
             window: None,
             hold_until_ms: 0,
@@ -61,7 +68,9 @@ impl Pace {
         now_ms >= self.hold_until_ms
             && match self.window {
                 _ if self.refused => self.in_flight == 0,
-                None if self.answered => self.in_flight < UNPACED_IN_FLIGHT,
+                None if self.untold && !self.limited => self.in_flight < UNPACED_IN_FLIGHT,
+                // What is left of the smallest plan's burst is its users'.
+                None if self.heard => self.in_flight == 0,
                 None => self.in_flight < BLIND_BURST,
                 Some(window) => {
                     let remaining = if now_ms >= window.full_at_ms { window.limit } else { window.remaining };
@@ -80,7 +89,11 @@ impl Pace {
     /// When our share of what the budget grows by has made up for the next request. That is a guess between the whole
     /// seconds of the headers, and nobody knows whether each server fills up bit by bit. So it counts only while at least
     /// one request is left for certain: a wrong guess takes from the reserve until the next reply, and is not refused.
+    /// And the requests on the wire may have left when the budget was full, beyond which it does not grow.
     fn refilled_at(&self, window: Window, now_ms: u64) -> Option<u64> {
+        if self.in_flight + self.reserve(window) >= window.limit {
+            return None;
+        }
         let left = window.remaining.checked_sub(self.in_flight).filter(|left| *left > 0)?;
         let missing = (self.reserve(window) + 1).saturating_sub(left);
         let grown_ms = missing * window.refill?.guess_ms() * 100 / self.share_percent;
@@ -98,71 +111,72 @@ impl Pace {
         self.in_flight += 1;
     }
 
-    /// The answer to a request that left at `sent_ms` has come.
-    pub fn answered(&mut self, answer: &Answer, sent_ms: u64, now_ms: u64) {
+    /// The answer to a request that left at `sent_ms` has come. `bucket` says which one it was taken from.
+    pub fn answered(&mut self, answer: &Answer, bucket: Bucket, sent_ms: u64, now_ms: u64) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let told_ms = if now_ms.saturating_sub(sent_ms) > SLOW_MS { now_ms } else { sent_ms };
+        self.heard = true;
         let reply = match answer {
             Answer::Reply(reply) => reply,
             // The server may have counted the request all the same.
             Answer::Lost(_) => return self.uncounted(now_ms),
             Answer::NotSent(_) | Answer::Barred(_) => return,
         };
-        // Only a success in JSON can show that the server sends no rate-limit headers: a refusal cannot, nor a gateway.
-        self.answered |= (200..300).contains(&reply.status) && looks_like_json(reply);
+        self.limited |= reply.header("x-ratelimit-limit").is_some();
         let budget = told::budget(reply, now_ms);
-        if let Some(Budget { limit, remaining, full_in_ms, refill }) = budget {
-            // Every reply of one budget tells of the same refill.
-            let known = self.window.filter(|known| known.limit == limit).and_then(|known| known.refill);
-            // A refusal may say when one more request may come, which is long before the budget is full.
-            let refill = match reply.status {
-                429 => known,
-                _ => refill.map(|told| known.map_or(told, |known| told.and(known))),
-            };
-            let told = Window { limit, remaining, full_at_ms: now_ms + full_in_ms, told_ms, refill };
-            self.window = match self.window {
-                // Answers overtake each other. Inside a window, the smallest remainder and the latest reset come from
-                // the latest reply: a budget that refills bit by bit is full later with every request.
-                Some(known) if now_ms < known.full_at_ms && !self.refused && !self.is_settled() => {
-                    Some(Window {
-                        remaining: remaining.min(known.remaining),
-                        full_at_ms: told.full_at_ms.max(known.full_at_ms),
-                        told_ms: told_ms.max(known.told_ms),
-                        ..told
-                    })
-                }
-                _ => Some(told),
-            };
-        }
-        if budget.is_none() {
-            // A gateway answered in the server's place, or the headers cannot be true.
-            self.uncounted(now_ms);
+        let is_shared = match bucket {
+            Bucket::Shared => true,
+            Bucket::OfOtherSize => {
+                let known = self.window.map(|window| window.limit);
+                budget.is_some_and(|told| known == Some(told.limit))
+            }
+            Bucket::OfSameSize => false,
+        };
+        match budget {
+            Some(budget) if is_shared => {
+                let told_ms = if now_ms.saturating_sub(sent_ms) > SLOW_MS { now_ms } else { sent_ms };
+                self.told(budget, reply.status, told_ms, now_ms);
+            }
+            // A gateway answered in the server's place, the headers cannot be true, or they tell of another bucket.
+            _ => {
+                // A refusal cannot show that the server sends no rate-limit headers, nor can a gateway.
+                self.untold |= is_shared && (200..300).contains(&reply.status) && looks_like_json(reply);
+                self.uncounted(now_ms);
+            }
         }
         if reply.status == 429 {
             let hint = hint_ms(reply, now_ms).unwrap_or(1000).max(1000);
             self.hold_until_ms = self.hold_until_ms.max(now_ms + hint);
         }
-        // After a 429 somebody else may draw on the budget too, and only the next reply with a budget tells what is
-        // left.
-        let tells = budget.is_some() || self.window.is_none();
-        self.refused = reply.status == 429 || (self.refused && !tells);
+        if is_shared {
+            // After a 429 somebody else may draw on the budget too, and only the next reply with a budget tells what is
+            // left.
+            let tells = budget.is_some() || self.window.is_none();
+            self.refused = reply.status == 429 || (self.refused && !tells);
+        }
     }
 
-    /// The answer has come to a request that may be taken from a bucket of its own, of which its headers then tell: they
-    /// tell of the shared budget only if they name its size. Otherwise it counts as one more request whose answer says
-    /// nothing.
-    pub fn answered_apart(&mut self, answer: &Answer, sent_ms: u64, now_ms: u64) {
-        let Answer::Reply(reply) = answer else { return self.answered(answer, sent_ms, now_ms) };
-        let told = told::budget(reply, now_ms).map(|budget| budget.limit);
-        if told.is_some() && told == self.window.map(|window| window.limit) {
-            return self.answered(answer, sent_ms, now_ms);
-        }
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.uncounted(now_ms);
-        if reply.status == 429 {
-            let hint = hint_ms(reply, now_ms).unwrap_or(1000).max(1000);
-            self.hold_until_ms = self.hold_until_ms.max(now_ms + hint);
-        }
+    /// A reply told of the shared budget, as it was at `told_ms`.
+    fn told(&mut self, budget: Budget, status: u16, told_ms: u64, now_ms: u64) {
+        let Budget { limit, remaining, full_in_ms, refill } = budget;
+        // Every reply of one budget tells of the same refill.
+        let known = self.window.filter(|known| known.limit == limit).and_then(|known| known.refill);
+        // A refusal may say when one more request may come, which is long before the budget is full.
+        let refill = match status {
+            429 => known,
+            _ => refill.map(|told| known.map_or(told, |known| told.and(known))),
+        };
+        let told = Window { limit, remaining, full_at_ms: now_ms + full_in_ms, told_ms, refill };
+        self.window = match self.window {
+            // Answers overtake each other. Inside a window, the smallest remainder and the latest reset come from the
+            // latest reply: a budget that refills bit by bit is full later with every request.
+            Some(known) if now_ms < known.full_at_ms && !self.refused && !self.is_settled() => Some(Window {
+                remaining: remaining.min(known.remaining),
+                full_at_ms: told.full_at_ms.max(known.full_at_ms),
+                told_ms: told_ms.max(known.told_ms),
+                ..told
+            }),
+            _ => Some(told),
+        };
     }
 
     /// Whether the answer that has just come is newer than all others.
@@ -182,7 +196,7 @@ impl Pace {
             // The window is full later, too: by a second, in which the smallest plan refills more than one request.
             *remaining = remaining.saturating_sub(1);
             *full_at_ms += 1000;
-        } else if !self.answered {
+        } else if !self.untold || self.limited {
             // The budget is not known yet: wait for the smallest plan's refill.
             self.hold_until_ms = self.hold_until_ms.max(now_ms + 1000);
         }
@@ -232,7 +246,7 @@ mod tests {
         let mut pace = Pace::new(80);
         for answer in answers {
             pace.sent();
-            pace.answered(answer, NOW_MS, NOW_MS);
+            pace.answered(answer, Bucket::Shared, NOW_MS, NOW_MS);
         }
         pace
     }
@@ -250,10 +264,10 @@ mod tests {
         assert_eq!(burst(&mut pace, NOW_MS + 999), 0, "a second at least");
         assert_eq!(burst(&mut pace, NOW_MS + 1000), 1, "whatever the window says");
         // A gateway's reply tells nothing, and costs a second.
-        pace.answered(&reply(200, &[]), NOW_MS + 1000, NOW_MS + 1100);
+        pace.answered(&reply(200, &[]), Bucket::Shared, NOW_MS + 1000, NOW_MS + 1100);
         assert_eq!(burst(&mut pace, NOW_MS + 1200), 0);
         assert_eq!(burst(&mut pace, NOW_MS + 2100), 1);
-        pace.answered(&with_remaining("6"), NOW_MS + 2100, NOW_MS + 2200);
+        pace.answered(&with_remaining("6"), Bucket::Shared, NOW_MS + 2100, NOW_MS + 2200);
         assert_eq!(burst(&mut pace, NOW_MS + 2200), 4);
     }
 
@@ -264,7 +278,7 @@ mod tests {
         assert_eq!(burst(&mut pace, NOW_MS + 2500), 2, "not full before both are paid for");
         assert_eq!(
             burst(&mut after(&[reply(401, &[])]), NOW_MS + 1000),
-            2,
+            1,
             "a refusal is no server without limits"
         );
         assert_eq!(burst(&mut after(&[reply(200, &[])]), NOW_MS + 1000), 8);
@@ -285,9 +299,21 @@ mod tests {
         let mut pace = after(&[told(429, "0", 1)]);
         let now_ms = NOW_MS + 1000;
         pace.sent();
-        pace.answered(&told(200, "2", 5), now_ms, now_ms);
+        pace.answered(&told(200, "2", 5), Bucket::Shared, now_ms, now_ms);
         assert!(!pace.may_send(now_ms + 624), "it grows by one in 500 ms, and 80 % of that are ours");
         assert!(pace.may_send(now_ms + 625));
+    }
+
+    #[test]
+    fn a_budget_does_not_grow_beyond_its_size() {
+        let reset = (NOW_MS / 1000 + 1).to_string();
+        let headers = [
+            ("x-ratelimit-limit", "10"),
+            ("x-ratelimit-remaining", "9"),
+            ("x-ratelimit-reset", reset.as_str()),
+        ];
+        let mut pace = after(&[reply(200, &headers)]);
+        assert_eq!(burst(&mut pace, NOW_MS + 999), 8, "it is full by then, and a fifth is the users'");
     }
 
     #[test]
@@ -301,7 +327,7 @@ mod tests {
                 ("x-ratelimit-remaining", "1"),
                 ("x-ratelimit-reset", reset.as_str()),
             ];
-            pace.answered(&reply(200, &headers), sent_ms, NOW_MS);
+            pace.answered(&reply(200, &headers), Bucket::Shared, sent_ms, NOW_MS);
             pace
         };
         assert!(told(NOW_MS - 50).may_send(NOW_MS + 575), "625 ms after it left");
@@ -310,16 +336,16 @@ mod tests {
     }
 
     /// A server's bucket as the headers tell it: whole seconds, and the time at which it is full rounded up.
-    struct Bucket {
+    struct Served {
         size: u64,
         per_second: f64,
         level: f64,
         at_ms: u64,
     }
 
-    impl Bucket {
-        fn new(size: u64, per_second: f64, at_ms: u64) -> Bucket {
-            Bucket { size, per_second, level: size as f64, at_ms }
+    impl Served {
+        fn new(size: u64, per_second: f64, at_ms: u64) -> Served {
+            Served { size, per_second, level: size as f64, at_ms }
         }
 
         fn take(&mut self, at_ms: u64) -> Answer {
@@ -348,13 +374,13 @@ mod tests {
     }
 
     /// Follows a bucket for so many requests, with an answer after `latency_ms`; returns the time that they took, in ms.
-    fn follow(bucket: &mut Bucket, pace: &mut Pace, requests: usize, latency_ms: u64, start_ms: u64) -> u64 {
+    fn follow(bucket: &mut Served, pace: &mut Pace, requests: usize, latency_ms: u64, start_ms: u64) -> u64 {
         let (mut now_ms, mut left) = (start_ms, requests);
         let mut under_way: std::collections::VecDeque<(u64, u64, Answer)> = Default::default();
         while left > 0 || !under_way.is_empty() {
             while under_way.front().is_some_and(|(_, at_ms, _)| *at_ms <= now_ms) {
                 let Some((sent_ms, _, answer)) = under_way.pop_front() else { break };
-                pace.answered(&answer, sent_ms, now_ms);
+                pace.answered(&answer, Bucket::Shared, sent_ms, now_ms);
             }
             while left > 0 && pace.may_send(now_ms) {
                 pace.sent();
@@ -373,17 +399,23 @@ mod tests {
         let of_its_own = reply(200, &[("x-ratelimit-limit", "5"), ("x-ratelimit-remaining", "5")]);
         let mut pace = after(&[with_remaining("3")]);
         assert_eq!(burst(&mut pace, NOW_MS), 1);
-        pace.answered_apart(&of_its_own, NOW_MS, NOW_MS);
+        pace.answered(&of_its_own, Bucket::OfOtherSize, NOW_MS, NOW_MS);
         assert_eq!(burst(&mut pace, NOW_MS), 0, "it may have been taken from the shared one");
         let mut pace = after(&[]);
         pace.sent();
-        pace.answered_apart(&of_its_own, NOW_MS, NOW_MS);
+        pace.answered(&of_its_own, Bucket::OfOtherSize, NOW_MS, NOW_MS);
         assert_eq!(burst(&mut pace, NOW_MS), 0, "nothing is known of the shared one");
-        assert_eq!(burst(&mut pace, NOW_MS + 1000), 2, "the smallest one has refilled by then");
+        assert_eq!(burst(&mut pace, NOW_MS + 1000), 1, "the other one of the smallest plan is its users'");
+        pace.answered(&reply(200, &[]), Bucket::Shared, NOW_MS + 1000, NOW_MS + 1000);
+        assert_eq!(burst(&mut pace, NOW_MS + 2000), 1, "it has limits, though this reply tells of none");
         let mut pace = after(&[with_remaining("9")]);
         pace.sent();
-        pace.answered_apart(&with_remaining("3"), NOW_MS, NOW_MS);
+        pace.answered(&with_remaining("3"), Bucket::OfOtherSize, NOW_MS, NOW_MS);
         assert_eq!(burst(&mut pace, NOW_MS), 1, "it names the size of the shared one");
+        let mut pace = after(&[with_remaining("4")]);
+        pace.sent();
+        pace.answered(&with_remaining("9"), Bucket::OfSameSize, NOW_MS, NOW_MS);
+        assert_eq!(burst(&mut pace, NOW_MS), 1, "the size does not tell which bucket it is");
     }
 
     /// Bucket sizes and refills of the vendor's plans, and a slower one, at each phase of a second.
@@ -396,7 +428,7 @@ mod tests {
             for phase_ms in (0..1000).step_by(37) {
                 for latency_ms in [50, 300] {
                     let start_ms = NOW_MS + phase_ms;
-                    let (mut bucket, mut pace) = (Bucket::new(size, per_second, start_ms), Pace::new(80));
+                    let (mut bucket, mut pace) = (Served::new(size, per_second, start_ms), Pace::new(80));
                     let requests = size as usize * 4;
                     let took_ms = follow(&mut bucket, &mut pace, requests, latency_ms, start_ms);
                     let share_ms = requests as f64 / (per_second * 0.8) * 1000.0;

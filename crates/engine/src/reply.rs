@@ -46,11 +46,28 @@ pub fn line(call: &Call) -> (Method, &str) {
     }
 }
 
-/// Whether the call may be taken from a bucket of its own: on the paid plans, reads of applications and of connections are,
-/// and the headers of their replies tell of that one ("Auth0 docs, rate limit configurations", 2026-08).
-pub fn has_own_bucket(call: &Call) -> bool {
-    let Call::Read(Api::Auth0, path, _) = call else { return false };
-    ["/api/v2/clients", "/api/v2/connections"].iter().any(|start| path.starts_with(start))
+/// Which budget of the tenant a call is taken from. On the paid plans some reads have a bucket of their own, of which the
+/// headers of their replies then tell ("Auth0 docs, rate limit configurations", 2026-08).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bucket {
+    /// The one that all other calls share.
+    Shared,
+    /// On the paid plans one of its own, which has another size than the shared one: the size tells which it is.
+    OfOtherSize,
+    /// On some paid plans one of its own, which has the size of the shared one: nothing tells which it is.
+    OfSameSize,
+}
+
+/// Where the call is taken from.
+pub fn bucket(call: &Call) -> Bucket {
+    let Call::Read(Api::Auth0, path, _) = call else { return Bucket::Shared };
+    match without_query(path) {
+        "/api/v2/logs" => Bucket::OfSameSize,
+        path if ["/api/v2/clients", "/api/v2/connections"].iter().any(|start| path.starts_with(start)) => {
+            Bucket::OfOtherSize
+        }
+        _ => Bucket::Shared,
+    }
 }
 
 /// The path without its query: queries can name phone numbers or people.
