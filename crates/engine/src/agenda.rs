@@ -115,9 +115,9 @@ impl Agenda {
         }
     }
 
-    /// The oldest call that waits for a gate.
-    pub fn parked(&self, gate: Gate) -> Option<CallId> {
-        self.parked.get(&gate).and_then(|parked| parked.first().copied())
+    /// The calls that wait for a gate, oldest first.
+    pub fn parked(&self, gate: Gate) -> impl Iterator<Item = CallId> + '_ {
+        self.parked.get(&gate).into_iter().flatten().copied()
     }
 
     /// Something happened to every gate.

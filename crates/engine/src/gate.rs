@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::connection::{Connection, Grant};
 use super::pace::Pace;
-use super::reply;
+use super::reply::{self, Bucket};
 use super::told::{self, Ahead, hint_ms};
 use super::{CallId, TaskId};
 use crate::model::api::{Answer, ApiRequest, Method};
@@ -210,7 +210,9 @@ pub struct TenantGate {
     /// Its tasks that have not ended, and its calls that are not answered.
     pub tasks: BTreeSet<TaskId>,
     pub calls: BTreeSet<CallId>,
-    pub pace: Pace,
+    pace: Pace,
+    /// Pacing of the log's own bucket. On the plans where the log has none, it follows the shared one a second time.
+    log_pace: Pace,
     token: Token,
     ahead: Option<Ahead>,
     /// Whether the user was told that the clocks disagree.
@@ -222,18 +224,55 @@ pub struct TenantGate {
 impl TenantGate {
     /// A gate without a token yet.
     pub fn new(connection: Connection, account: usize) -> TenantGate {
-        let pace = Pace::new(connection.share_percent.clamp(1, 100));
+        let pace = || Pace::new(connection.share_percent.clamp(1, 100));
+        let (pace, log_pace) = (pace(), pace());
         TenantGate {
             connection,
             account,
             tasks: BTreeSet::new(),
             calls: BTreeSet::new(),
             pace,
+            log_pace,
             token: Token::None { not_before_ms: 0, attempts: 0 },
             ahead: None,
             apart_told: false,
             told_until_ms: 0,
         }
+    }
+
+    /// Whether a request that is taken from this bucket may leave now.
+    pub fn may_send(&self, bucket: Bucket, now_ms: u64) -> bool {
+        self.pace.may_send(now_ms) && (bucket != Bucket::OfSameSize || self.log_pace.may_send(now_ms))
+    }
+
+    /// When one may leave, if time alone can bring that about.
+    pub fn next_time(&self, bucket: Bucket, now_ms: u64) -> Option<u64> {
+        match self.pace.may_send(now_ms) {
+            true if self.may_send(bucket, now_ms) => Some(now_ms),
+            true => self.log_pace.next_time(now_ms),
+            false => self.pace.next_time(now_ms),
+        }
+    }
+
+    /// A request has left.
+    pub fn sent(&mut self, bucket: Bucket) {
+        self.pace.sent();
+        if bucket == Bucket::OfSameSize {
+            self.log_pace.sent();
+        }
+    }
+
+    /// The answer to a request that left at `sent_ms` has come.
+    pub fn answered(&mut self, answer: &Answer, bucket: Bucket, sent_ms: u64, now_ms: u64) {
+        self.pace.answered(answer, bucket, sent_ms, now_ms);
+        if bucket == Bucket::OfSameSize {
+            self.log_pace.answered(answer, Bucket::Shared, sent_ms, now_ms);
+        }
+    }
+
+    /// Time until which the tenant asked for a pause, in ms of our clock; 0 if it did not ask.
+    pub fn held_until_ms(&self) -> u64 {
+        self.pace.held_until_ms()
     }
 
     /// Learns the tenant's time from the date of a reply. A gateway's error may have any date, so only replies of the

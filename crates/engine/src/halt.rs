@@ -152,7 +152,7 @@ impl Engine {
     pub(super) fn held_too_long(&self, flight: &Flight) -> Option<Failed> {
         let tenant = &self.tenants[flight.tenant];
         let until_ms = match flight.api() {
-            Api::Auth0 => tenant.pace.held_until_ms(),
+            Api::Auth0 => tenant.held_until_ms(),
             _ => self.accounts[tenant.account].held_until_ms(),
         };
         (until_ms.saturating_sub(self.now_ms) > self.patience_ms()).then(|| {

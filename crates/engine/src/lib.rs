@@ -364,11 +364,14 @@ impl Engine {
             progressed |= self.release_one(id);
         }
         for gate in touched.into_iter().chain(std::mem::take(&mut self.agenda.touched)) {
-            let parked = self.agenda.parked(gate).and_then(|id| self.flights.get(&id));
-            let at_ms = parked.and_then(|flight| self.gate_time(flight));
+            let parked = || self.agenda.parked(gate).filter_map(|id| self.flights.get(&id));
+            let at_ms = match gate {
+                Gate::Tenant(_) => parked().filter_map(|flight| self.gate_time(flight)).min(),
+                Gate::Account(_) => parked().next().and_then(|flight| self.gate_time(flight)),
+            };
             // An account that is open still takes the next ones in the next turn.
             if let Gate::Account(at) = gate
-                && parked.is_some()
+                && parked().next().is_some()
                 && self.accounts[at].may_send(self.now_ms)
             {
                 self.agenda.touched.insert(gate);
@@ -409,8 +412,9 @@ impl Engine {
             self.agenda.park(gate, id);
             return may_ask && self.ask_token(tenant_id);
         }
+        let bucket = reply::bucket(&flight.call);
         let may_send =
-            if is_auth0 { tenant.pace.may_send(self.now_ms) } else { account.may_send(self.now_ms) };
+            if is_auth0 { tenant.may_send(bucket, self.now_ms) } else { account.may_send(self.now_ms) };
         if !may_send {
             self.agenda.park(gate, id);
             return false;
@@ -424,7 +428,7 @@ impl Engine {
             }
         };
         if is_auth0 {
-            tenant.pace.sent()
+            tenant.sent(bucket)
         } else {
             account.sent()
         }
@@ -475,7 +479,7 @@ impl Engine {
         let verdict = gate::judge(&attempt, &mut self.random, now);
         let mut apart = None;
         if api == Api::Auth0 {
-            tenant.pace.answered(&answer, reply::bucket(&flight.call), flight.sent_ms, now);
+            tenant.answered(&answer, reply::bucket(&flight.call), flight.sent_ms, now);
             apart = tenant.hear_time(&answer, now);
         } else {
             account.answered(&answer, now);
@@ -614,10 +618,8 @@ impl Engine {
         }
         if tenant.needs_token(self.now_ms) {
             tenant.token_time()
-        } else if tenant.pace.may_send(self.now_ms) {
-            Some(self.now_ms)
         } else {
-            tenant.pace.next_time(self.now_ms)
+            tenant.next_time(reply::bucket(&flight.call), self.now_ms)
         }
     }
 }

@@ -27,7 +27,7 @@ pub struct Pace {
     heard: bool,
     /// A success came without rate-limit headers.
     untold: bool,
-    /// A reply came with rate-limit headers, of whatever bucket and whether they can be true or not.
+    /// A reply told of a budget, of whatever bucket.
     limited: bool,
     /// The latest reply that tells of the budget was a 429.
     refused: bool,
@@ -121,8 +121,8 @@ impl Pace {
             Answer::Lost(_) => return self.uncounted(now_ms),
             Answer::NotSent(_) | Answer::Barred(_) => return,
         };
-        self.limited |= reply.header("x-ratelimit-limit").is_some();
         let budget = told::budget(reply, now_ms);
+        self.limited |= budget.is_some();
         let is_shared = match bucket {
             Bucket::Shared => true,
             Bucket::OfOtherSize => {
