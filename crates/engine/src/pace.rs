@@ -133,8 +133,12 @@ impl Pace {
         };
         match budget {
             Some(budget) if is_shared => {
-                let told_ms = if now_ms.saturating_sub(sent_ms) > SLOW_MS { now_ms } else { sent_ms };
-                self.told(budget, reply.status, told_ms, now_ms);
+                let is_slow = now_ms.saturating_sub(sent_ms) > SLOW_MS;
+                let told_ms = if is_slow { now_ms } else { sent_ms };
+                // A refusal may say when one more request may come, which is long before the budget is full. And of a
+                // slow reply nobody knows from when on it counts.
+                let refill = budget.refill.filter(|_| !is_slow && reply.status != 429);
+                self.told(Budget { refill, ..budget }, told_ms, now_ms);
             }
             // A gateway answered in the server's place, the headers cannot be true, or they tell of another bucket.
             _ => {
@@ -156,15 +160,11 @@ impl Pace {
     }
 
     /// A reply told of the shared budget, as it was at `told_ms`.
-    fn told(&mut self, budget: Budget, status: u16, told_ms: u64, now_ms: u64) {
+    fn told(&mut self, budget: Budget, told_ms: u64, now_ms: u64) {
         let Budget { limit, remaining, full_in_ms, refill } = budget;
         // Every reply of one budget tells of the same refill.
         let known = self.window.filter(|known| known.limit == limit).and_then(|known| known.refill);
-        // A refusal may say when one more request may come, which is long before the budget is full.
-        let refill = match status {
-            429 => known,
-            _ => refill.map(|told| known.map_or(told, |known| told.and(known))),
-        };
+        let refill = refill.map_or(known, |told| Some(known.map_or(told, |known| told.and(known))));
         let told = Window { limit, remaining, full_at_ms: now_ms + full_in_ms, told_ms, refill };
         self.window = match self.window {
             // Answers overtake each other. Inside a window, the smallest remainder and the latest reset come from the
@@ -331,8 +331,9 @@ mod tests {
             pace
         };
         assert!(told(NOW_MS - 50).may_send(NOW_MS + 575), "625 ms after it left");
-        assert!(!told(NOW_MS - 10_000).may_send(NOW_MS + 575), "the server may just have counted it");
-        assert!(told(NOW_MS - 10_000).may_send(NOW_MS + 625));
+        let slow = told(NOW_MS - 10_000);
+        assert!(!slow.may_send(NOW_MS + 575), "the server may just have counted it");
+        assert!(!slow.may_send(NOW_MS + 625) && slow.may_send(NOW_MS + 1000), "and its refill is not known");
     }
 
     /// A server's bucket as the headers tell it: whole seconds, and the time at which it is full rounded up.
