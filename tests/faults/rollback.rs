@@ -9,14 +9,15 @@ use lockstep::engine::reconcile::Decision;
 use lockstep::engine::rollback::rollback;
 use lockstep::model::call::Failed;
 use lockstep::model::codes::{self, Code};
-use lockstep::model::plan::{Level, Plan, Verb};
+use lockstep::model::plan::{Cause, Level, Plan, Verb};
 use lockstep::shell::in_process::Stop;
-use lockstep::twin::Flag;
+use lockstep::twin::world::Factor;
+use lockstep::twin::{Flag, Options, What};
 use serde_json::json;
 
 use super::bench::{ACTION, Bench, all, changed_manifest, shown, whole};
 use super::migration::asked;
-use crate::support::{ACCOUNT, DOMAIN, core_manifest};
+use crate::support::{ACCOUNT, DOMAIN, core_manifest, options};
 
 /// The tests of this file that send requests, for the contract test.
 pub const COURSES: &[(&str, fn())] = &crate::support::courses![
@@ -30,6 +31,8 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_rollback_does_not_cross_the_unified_experience,
     what_the_last_run_took_over_leaves_the_record,
     what_logins_need_by_now_stays,
+    a_step_that_was_done_is_no_change_by_others_though_the_look_behind_it_fails,
+    the_phone_does_not_come_back_where_nobody_sends_in_the_legacy_set_up,
     without_a_last_run_nothing_is_taken_back,
 ];
 
@@ -356,4 +359,47 @@ fn without_a_last_run_nothing_is_taken_back() {
     assert_eq!(codes_of(&plan), [(codes::NO_LAST_RUN, "ledger")]);
     assert!(matches!(outcome.ended, Ended::Failed(_)), "{outcome:?}");
     assert!(bench.world().tenant_mut(DOMAIN).actions.iter().all(|action| action.name != ACTION));
+}
+
+/// The tenant deploys the former version, and then refuses the read that shows it.
+#[test]
+fn a_step_that_was_done_is_no_change_by_others_though_the_look_behind_it_fails() {
+    let mut bench = Bench::core();
+    bench.stack.applied();
+    bench.stack.text = core_manifest().replace("6.2.0", "6.2.1");
+    bench.stack.applied();
+    let mut whole = bench.fork();
+    let mark = whole.stack.mark();
+    undone(&mut whole, "undisturbed");
+    let log = whole.stack.log_since(mark);
+    let deployed = log.iter().position(|entry| entry.operation.starts_with("deploy_action")).expect("deployed");
+    let look = log[deployed..].iter().position(|entry| entry.operation == "get_action").expect("a look");
+    bench.fault(deployed + look + 1, What::Forbidden);
+    let (_, outcome) = run(&mut bench, Stop::default()).expect("not killed").expect("planned");
+    assert!(matches!(&outcome.ended, Ended::Failed(_)), "{:?}", outcome.ended);
+    bench.calm();
+    let changes: Vec<_> = bench.plan().resources.into_iter().flat_map(|one| one.changes).collect();
+    assert!(changes.iter().any(|change| change.field == "dependencies.twilio"), "{changes:?}");
+    assert!(!changes.iter().any(|change| change.cause == Cause::TenantChanged), "{changes:?}");
+}
+
+/// In the legacy set-up Auth0's own sender has no voice, and the tenant has no other message type.
+#[test]
+fn the_phone_does_not_come_back_where_nobody_sends_in_the_legacy_set_up() {
+    let text = core_manifest();
+    let head: String = text.split_inclusive('\n').take_while(|line| !line.starts_with("verify_service")).collect();
+    let options = Options { unified_flag: Flag::Off, ..options() };
+    let mut bench = Bench::new(options, format!("{head}mfa: {{ factors: {{ phone: off, otp: on }} }}\n"));
+    {
+        let mut world = bench.world();
+        let tenant = world.tenant_mut(DOMAIN);
+        tenant.legacy_phone.selected_provider = "auth0".into();
+        tenant.message_types = Some(vec!["voice".into()]);
+        let on = |one: &mut Factor| one.enabled |= ["sms", "otp"].contains(&one.name.as_str());
+        tenant.factors.iter_mut().for_each(on);
+    }
+    bench.stack.applied();
+    let plan = undone(&mut bench, "rollback");
+    assert!(plan.steps.is_empty(), "{}", shown(&plan));
+    assert!(shown(&plan).contains("nothing sends its codes any more"), "{}", shown(&plan));
 }

@@ -1,6 +1,7 @@
 //! Tests of the watch after an apply: it takes back what fails, leaves alone what only numbers and users cause, and is
 //! finished by the next run wherever it was killed.
 
+use lockstep::cli::of_watch;
 use lockstep::engine::apply::{Ended, Wishes};
 use lockstep::engine::reconcile::Decision;
 use lockstep::engine::watch::{Run, watched};
@@ -28,6 +29,8 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_run_that_another_one_follows_is_not_watched_any_more,
     a_watch_lasts_its_whole_time_from_the_end_of_its_run_on,
     a_run_whose_record_is_gone_does_not_call_itself_watched,
+    what_runs_as_before_is_not_called_taken_back,
+    a_slow_look_tells_of_the_time_at_which_it_was_asked,
     an_unproven_record_has_no_watch,
 ];
 
@@ -309,6 +312,46 @@ fn a_run_whose_record_is_gone_does_not_call_itself_watched() {
     let run = ran(&mut bench);
     assert_eq!(verdict(&run), (Verdict::NotRead, false), "{run:?}");
     assert!(second_runs(&bench), "nothing says what it replaced");
+}
+
+/// Somebody left a draft undeployed, and the run deploys it: by what the manifest names, the version before is the same.
+#[test]
+fn what_runs_as_before_is_not_called_taken_back() {
+    let mut bench = Bench::crowded();
+    bench.stack.applied();
+    bench.stack.twin.borrow_mut().options.traffic = vec![fate(MessageFate::Crashes)];
+    {
+        let mut world = bench.world();
+        let action = world.tenant_mut(DOMAIN).actions.iter_mut().find(|action| action.name == ACTION);
+        let action = action.expect("there");
+        action.draft_version = None;
+        action.updated_at = "2026-11-20T00:30:00.000Z".into();
+    }
+    bench.stack.in_process.advance_ms(3_600_000);
+    let run = ran(&mut bench);
+    assert_eq!(verdict(&run), (Verdict::Failing, true), "{run:?}");
+    let told = of_watch(run.watched.expect("watched"));
+    assert!(told.line().ends_with("; what ran before is the same, so there was nothing to take back"), "{}", told.line());
+    assert!(told.help().contains("mend what failed"), "{}", told.help());
+    // What was taken back is told as before.
+    let run = ran(&mut changed(fate(MessageFate::Crashes)));
+    let told = of_watch(run.watched.expect("watched"));
+    assert!(told.line().ends_with("; the run was taken back"), "{}", told.line());
+}
+
+/// A reply that takes long may show the log as it was when it was asked for.
+#[test]
+fn a_slow_look_tells_of_the_time_at_which_it_was_asked() {
+    let mut bench = changed(fate(MessageFate::Sent));
+    let rule = lockstep::twin::fault_grammar::parse("GET /api/v2/logs: delay-7s, always");
+    bench.stack.twin.borrow_mut().faults.rules.push(rule.unwrap_or_else(|_| panic!("a rule")));
+    let run = ran(&mut bench);
+    assert_eq!(verdict(&run), (Verdict::Healthy, false), "{run:?}");
+    let log = bench.stack.log_since(0);
+    let look = log.iter().rev().find(|entry| entry.operation == "list_logs").expect("a look");
+    let since: jiff::Timestamp = run.watched.expect("watched").health.since.parse().expect("a time");
+    let since_ms = u64::try_from(since.as_millisecond()).expect("after 1970");
+    assert!(look.at_ms >= since_ms + WATCH_MS, "asked {} ms after it began", look.at_ms - since_ms);
 }
 
 #[test]

@@ -34,6 +34,9 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_rollback_leaves_an_action_that_the_manifest_does_not_declare_any_more,
     the_phone_comes_back_that_an_action_of_others_sends_for,
     a_full_tenant_has_no_room_for_the_record,
+    a_new_service_does_not_serve_what_was_deployed_with_the_old_one,
+    the_classic_login_does_not_come_where_it_takes_the_only_codes_away,
+    an_action_of_this_stack_on_another_trigger_is_not_the_one_that_is_meant,
 ];
 
 const HEAD: &str = "\
@@ -611,4 +614,68 @@ fn what_a_part_lacks_is_told_in_its_place() {
         &format!("{HEAD}{sender}, TWILIO_VERIFY_SID: VA0000000000000000000000000000000a }}\n"),
         &env(),
     );
+}
+
+/// The legacy Action that leaves has the SID of a service that is gone, and codes go through it until the former sender is
+/// back.
+#[test]
+fn a_new_service_does_not_serve_what_was_deployed_with_the_old_one() {
+    let phone = |on: &str| format!("mfa: {{ factors: {{ phone: {on}, otp: on }} }}\n");
+    let legacy = "phone: { delivery: legacy }\naction: { code: ./both.js, secrets: { TWILIO_VERIFY_SID: \"${verify_service.sid}\" } }\n";
+    let mut stack = with(
+        Options { unified_flag: Flag::Off, ..options() },
+        &format!("{SERVICE}{legacy}{}", phone("off")),
+    );
+    stack.applied();
+    stack.text = format!("{HEAD}{SERVICE}{}", phone("on"));
+    stack.allow_delete = true;
+    let plan = stack.observe().plan;
+    assert!(blockers(&plan).is_empty(), "{:?}", blockers(&plan));
+    by_hand(&stack, |world| world.account_mut(ACCOUNT).verify_services.clear());
+    let told = blockers(&stack.observe().plan).join("; ");
+    assert!(told.contains("before anything can deliver"), "{told}");
+}
+
+/// Voice is the only way in which codes come, and the classic login cannot offer it.
+#[test]
+fn the_classic_login_does_not_come_where_it_takes_the_only_codes_away() {
+    for (otp, policy, is_locked) in
+        [(false, &["all-applications"][..], true), (true, &["all-applications"], false), (false, &[], false)]
+    {
+        let mut stack = stack("universal_login: { experience: classic }\n");
+        by_hand(&stack, |world| {
+            let tenant = world.tenant_mut(DOMAIN);
+            let mut spoken = provider("twilio");
+            spoken.configuration.insert("delivery_methods".into(), json!(["voice"]));
+            tenant.phone_providers.push(spoken);
+            tenant.prompts.universal_login_experience = "new".into();
+            tenant.message_types = Some(vec!["voice".into()]);
+            tenant.policies = policy.iter().map(|name| (*name).to_owned()).collect();
+            for factor in &mut tenant.factors {
+                factor.enabled = factor.name == "sms" || factor.name == "otp" && otp;
+            }
+        });
+        let told = blockers(&stack.observe().plan).join("; ");
+        let is_refused = told.contains("a second factor is demanded and none can be used");
+        assert_eq!(is_refused, is_locked, "otp {otp}, {policy:?}: {told}");
+    }
+}
+
+/// The Action that leaves has the same name as the one of others that the manifest now means.
+#[test]
+fn an_action_of_this_stack_on_another_trigger_is_not_the_one_that_is_meant() {
+    let named = |delivery: &str| {
+        format!("phone: {{ delivery: {delivery} }}\naction: {{ code: ./both.js, name: Acme sender }}\n")
+    };
+    let mut stack = with(Options { unified_flag: Flag::Off, ..options() }, OWN_ACTION);
+    stack.text = format!("{HEAD}action: {{ code: ./both.js, name: Acme sender }}\n");
+    stack.applied();
+    by_hand(&stack, |world| {
+        let trigger = TriggerRef::new(LEGACY.0, LEGACY.1);
+        world.add_deployed_action(DOMAIN, "Acme sender", &trigger, START_MS);
+    });
+    stack.text = format!("{HEAD}{}", named("legacy"));
+    stack.allow_delete = true;
+    let told = blockers(&stack.observe().plan).join("; ");
+    assert!(!told.contains("Actions are named"), "{told}");
 }
