@@ -10,7 +10,7 @@ use lockstep::model::call::Failed;
 use lockstep::model::codes;
 use lockstep::model::health::Verdict;
 use lockstep::shell::in_process::Stop;
-use lockstep::twin::{ALL_SCOPES, LogEntry, MessageFate, Options, Traffic};
+use lockstep::twin::{ALL_SCOPES, Fate, LogEntry, MessageFate, Options, Rate, Traffic};
 use serde_json::json;
 
 use super::bench::{ACTION, Bench, LEDGER, all};
@@ -31,6 +31,7 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_run_whose_record_is_gone_does_not_call_itself_watched,
     what_runs_as_before_is_not_called_taken_back,
     a_slow_look_tells_of_the_time_at_which_it_was_asked,
+    the_log_is_read_at_the_pace_of_whichever_bucket_it_is_taken_from,
     an_unproven_record_has_no_watch,
 ];
 
@@ -331,7 +332,11 @@ fn what_runs_as_before_is_not_called_taken_back() {
     let run = ran(&mut bench);
     assert_eq!(verdict(&run), (Verdict::Failing, true), "{run:?}");
     let told = of_watch(run.watched.expect("watched"));
-    assert!(told.line().ends_with("; what ran before is the same, so there was nothing to take back"), "{}", told.line());
+    assert!(
+        told.line().ends_with("; what ran before is the same, so there was nothing to take back"),
+        "{}",
+        told.line()
+    );
     assert!(told.help().contains("mend what failed"), "{}", told.help());
     // What was taken back is told as before.
     let run = ran(&mut changed(fate(MessageFate::Crashes)));
@@ -342,16 +347,40 @@ fn what_runs_as_before_is_not_called_taken_back() {
 /// A reply that takes long may show the log as it was when it was asked for.
 #[test]
 fn a_slow_look_tells_of_the_time_at_which_it_was_asked() {
-    let mut bench = changed(fate(MessageFate::Sent));
-    let rule = lockstep::twin::fault_grammar::parse("GET /api/v2/logs: delay-7s, always");
-    bench.stack.twin.borrow_mut().faults.rules.push(rule.unwrap_or_else(|_| panic!("a rule")));
-    let run = ran(&mut bench);
-    assert_eq!(verdict(&run), (Verdict::Healthy, false), "{run:?}");
-    let log = bench.stack.log_since(0);
-    let look = log.iter().rev().find(|entry| entry.operation == "list_logs").expect("a look");
-    let since: jiff::Timestamp = run.watched.expect("watched").health.since.parse().expect("a time");
-    let since_ms = u64::try_from(since.as_millisecond()).expect("after 1970");
-    assert!(look.at_ms >= since_ms + WATCH_MS, "asked {} ms after it began", look.at_ms - since_ms);
+    for delay_s in 5..=12 {
+        let mut bench = changed(fate(MessageFate::Sent));
+        let rule = format!("GET /api/v2/logs: delay-{delay_s}s, always");
+        let rule = lockstep::twin::fault_grammar::parse(&rule);
+        bench.stack.twin.borrow_mut().faults.rules.push(rule.unwrap_or_else(|_| panic!("a rule")));
+        let run = ran(&mut bench);
+        assert_eq!(verdict(&run), (Verdict::Healthy, false), "{delay_s}: {run:?}");
+        let log = bench.stack.log_since(0);
+        let look = log.iter().rev().find(|entry| entry.operation == "list_logs").expect("a look");
+        let since: jiff::Timestamp = run.watched.expect("watched").health.since.parse().expect("a time");
+        let since_ms = u64::try_from(since.as_millisecond()).expect("after 1970");
+        let after_ms = look.at_ms - since_ms;
+        assert!(after_ms >= WATCH_MS, "{delay_s}: asked {after_ms} ms after the watch began");
+    }
+}
+
+/// On the paid plans the log has a bucket of its own, of the size of the shared one; on the others it has none.
+#[test]
+fn the_log_is_read_at_the_pace_of_whichever_bucket_it_is_taken_from() {
+    for rate in [Rate::Free, Rate::Professional, Rate::Enterprise] {
+        let mut bench = changed(Traffic { every_ms: 100, ..fate(MessageFate::Sent) });
+        bench.stack.twin.borrow_mut().options.rate = rate;
+        bench.stack.in_process.advance_ms(60_000);
+        let start = bench.watch.borrow().budgets.len();
+        let run = ran(&mut bench);
+        assert_eq!(verdict(&run), (Verdict::Healthy, false), "{rate:?}: {run:?}");
+        assert!(log_reads(&bench, 0) > 40, "the log has several pages");
+        for (index, (limit, left)) in bench.watch.borrow().budgets.iter().enumerate().skip(start + 2) {
+            let reserve = (limit * 20).div_ceil(100).min(limit - 1);
+            assert!(*left >= reserve, "{rate:?}: request {index} left {left} of {limit}");
+        }
+        let refused = bench.stack.log_since(0).iter().filter(|entry| entry.fate == Fate::Status(429)).count();
+        assert_eq!(refused, 0, "{rate:?}");
+    }
 }
 
 #[test]

@@ -535,6 +535,11 @@ fn a_service_goes_with_the_apply_that_gives_the_action_other_secrets() {
         plan.steps.iter().rposition(|step| step.address == *address && step.verb == verb)
     };
     assert!(at("action", Verb::Update) < at("verify_service", Verb::Delete), "{:?}", plan.steps);
+    // A run that sends the secrets and cannot deploy leaves the rest to the next one.
+    let refused = lockstep::twin::fault_grammar::parse("POST /api/v2/actions/actions/*/deploy: 403");
+    stack.twin.borrow_mut().faults.rules.push(refused.unwrap_or_else(|_| panic!("a rule")));
+    assert!(matches!(stack.apply().ended, Ended::Failed(_)));
+    assert_eq!(services(&stack), 1);
     stack.applied();
     assert_eq!(services(&stack), 0);
     assert!(stack.observe().plan.is_empty());
@@ -622,10 +627,8 @@ fn what_a_part_lacks_is_told_in_its_place() {
 fn a_new_service_does_not_serve_what_was_deployed_with_the_old_one() {
     let phone = |on: &str| format!("mfa: {{ factors: {{ phone: {on}, otp: on }} }}\n");
     let legacy = "phone: { delivery: legacy }\naction: { code: ./both.js, secrets: { TWILIO_VERIFY_SID: \"${verify_service.sid}\" } }\n";
-    let mut stack = with(
-        Options { unified_flag: Flag::Off, ..options() },
-        &format!("{SERVICE}{legacy}{}", phone("off")),
-    );
+    let mut stack =
+        with(Options { unified_flag: Flag::Off, ..options() }, &format!("{SERVICE}{legacy}{}", phone("off")));
     stack.applied();
     stack.text = format!("{HEAD}{SERVICE}{}", phone("on"));
     stack.allow_delete = true;

@@ -588,3 +588,22 @@ fn misplaced(section: &str, field: &str, key: &minted::Minted, part: &str) -> Pr
         near.unwrap_or_else(|| "use ${env.NAME}".into()),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever confirms a destroy reads which key each step deletes.
+    #[test]
+    fn each_key_that_is_deleted_is_named() {
+        let address = Address::named(NAME, "sender");
+        let ids = |sid: &str| [("sid".to_owned(), sid.to_owned()), ("generation".to_owned(), "1".to_owned())];
+        let mut seen = Seen { exists: true, ids: ids("SK1").into(), ..Seen::default() };
+        let orphan = Key { generation: 2, sid: "SK2".into(), name: "Lockstep acme sender g2".into() };
+        seen.keep(|own: &mut Own| own.orphans = vec![orphan]);
+        let steps = TwilioKey.removal(&address, &seen, &Entry::created(NAME, ids("SK1").into()));
+        let what: Vec<&str> = steps.iter().map(|step| step.what.as_str()).collect();
+        let named = "delete the key \"Lockstep acme sender g2\" of generation 2, sid SK2";
+        assert_eq!(what, [named, "delete the key"], "the plan names the resource behind the last one");
+    }
+}
