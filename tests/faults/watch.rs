@@ -10,7 +10,7 @@ use lockstep::model::call::Failed;
 use lockstep::model::codes;
 use lockstep::model::health::Verdict;
 use lockstep::shell::in_process::Stop;
-use lockstep::twin::{ALL_SCOPES, Fate, LogEntry, MessageFate, Options, Rate, Traffic};
+use lockstep::twin::{ALL_SCOPES, LogEntry, MessageFate, Options, Traffic};
 use serde_json::json;
 
 use super::bench::{ACTION, Bench, LEDGER, all};
@@ -31,7 +31,6 @@ pub const COURSES: &[(&str, fn())] = &crate::support::courses![
     a_run_whose_record_is_gone_does_not_call_itself_watched,
     what_runs_as_before_is_not_called_taken_back,
     a_slow_look_tells_of_the_time_at_which_it_was_asked,
-    the_log_is_read_at_the_pace_of_whichever_bucket_it_is_taken_from,
     an_unproven_record_has_no_watch,
 ];
 
@@ -360,26 +359,6 @@ fn a_slow_look_tells_of_the_time_at_which_it_was_asked() {
         let since_ms = u64::try_from(since.as_millisecond()).expect("after 1970");
         let after_ms = look.at_ms - since_ms;
         assert!(after_ms >= WATCH_MS, "{delay_s}: asked {after_ms} ms after the watch began");
-    }
-}
-
-/// On the paid plans the log has a bucket of its own, of the size of the shared one; on the others it has none.
-#[test]
-fn the_log_is_read_at_the_pace_of_whichever_bucket_it_is_taken_from() {
-    for rate in [Rate::Free, Rate::Professional, Rate::Enterprise] {
-        let mut bench = changed(Traffic { every_ms: 100, ..fate(MessageFate::Sent) });
-        bench.stack.twin.borrow_mut().options.rate = rate;
-        bench.stack.in_process.advance_ms(60_000);
-        let start = bench.watch.borrow().budgets.len();
-        let run = ran(&mut bench);
-        assert_eq!(verdict(&run), (Verdict::Healthy, false), "{rate:?}: {run:?}");
-        assert!(log_reads(&bench, 0) > 40, "the log has several pages");
-        for (index, (limit, left)) in bench.watch.borrow().budgets.iter().enumerate().skip(start + 2) {
-            let reserve = (limit * 20).div_ceil(100).min(limit - 1);
-            assert!(*left >= reserve, "{rate:?}: request {index} left {left} of {limit}");
-        }
-        let refused = bench.stack.log_since(0).iter().filter(|entry| entry.fate == Fate::Status(429)).count();
-        assert_eq!(refused, 0, "{rate:?}");
     }
 }
 

@@ -486,3 +486,56 @@ impl TenantGate {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::super::connection::{Grant, TwilioAuth};
+    use super::*;
+    use crate::model::api::ApiReply;
+    use crate::model::scrub::Scrubber;
+    use crate::model::secret::{Origin, Secret};
+
+    const NOW_MS: u64 = 1_000_000_000;
+
+    fn tenant() -> TenantGate {
+        let secret = || Secret::new("s", Origin::Person);
+        let connection = Connection {
+            domain: "acme-dev.eu.auth0.com".into(),
+            audience: String::new(),
+            client_id: String::new(),
+            grant: Grant::ClientSecret(secret()),
+            account_sid: String::new(),
+            twilio: TwilioAuth::Key { sid: String::new(), secret: secret() },
+            scrubber: Rc::new(Scrubber::default()),
+            share_percent: 80,
+        };
+        TenantGate::new(connection, 0)
+    }
+
+    fn told(remaining: &str) -> Answer {
+        let headers = [("x-ratelimit-limit", "10"), ("x-ratelimit-remaining", remaining)];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        Answer::Reply(ApiReply { status: 200, headers, body: b"{}".to_vec() })
+    }
+
+    /// On the paid plans the log has a bucket of its own, of the size of the shared one.
+    #[test]
+    fn the_log_waits_for_its_own_bucket_and_for_the_shared_one() {
+        let log = Bucket::OfSameSize;
+        let mut tenant = tenant();
+        for (bucket, remaining) in [(Bucket::Shared, "9"), (log, "2")] {
+            tenant.sent(bucket);
+            tenant.answered(&told(remaining), bucket, NOW_MS, NOW_MS);
+        }
+        assert!(tenant.may_send(Bucket::Shared, NOW_MS) && !tenant.may_send(log, NOW_MS));
+        assert_eq!(tenant.next_time(Bucket::Shared, NOW_MS), Some(NOW_MS));
+        assert!(tenant.next_time(log, NOW_MS).is_some_and(|at_ms| at_ms > NOW_MS));
+        tenant.sent(Bucket::Shared);
+        tenant.answered(&told("2"), Bucket::Shared, NOW_MS, NOW_MS);
+        tenant.sent(log);
+        tenant.answered(&told("9"), log, NOW_MS, NOW_MS);
+        assert!(!tenant.may_send(log, NOW_MS), "it may be taken from the shared one");
+    }
+}
