@@ -140,8 +140,7 @@ impl Port {
         self.0.borrow().alarms.iter().min().copied()
     }
 
-    /// Sets the time by the tenant's own clock before a poll: the earliest and the latest possible time; `None` if no
-    /// reply told it.
+    /// Sets the tenant's time before a poll: the earliest and the latest possible one; `None` if no reply told it.
     pub fn tell_server_time(&self, between_ms: Option<(u64, u64)>) {
         self.0.borrow_mut().server_ms = between_ms;
     }
@@ -179,8 +178,7 @@ impl Port {
         self.0.borrow_mut().cache.clear();
     }
 
-    /// Sets the time from which only the lease is written: from then on, a waiting run may take this run's lease for a
-    /// dead one.
+    /// Sets the time from which only the lease is written, because a waiting run may take the lease for a dead one.
     pub fn fence(&self, from_ms: u64) {
         self.0.borrow_mut().fence_ms = Some(from_ms);
     }
@@ -569,8 +567,7 @@ impl Writer {
     }
 }
 
-/// Limit of all pages of one list together, counted as [`size`] does: more than the largest page, and far below a
-/// machine's memory.
+/// Limit of all pages of one list together, counted as [`size`] does: more than any page, far below a machine's memory.
 const LIST_MAX: usize = 64 * 1024 * 1024;
 
 /// A reply with all pages of a list. The items are moved into it.

@@ -196,8 +196,7 @@ async fn look(session: &Session, reader: &Reader, as_of_ms: Option<u64>) -> Resu
         .steps
         .iter()
         .any(|step| matches!(step.stage, Stage::SwitchOff | Stage::SwitchBack | Stage::Retire));
-    // Without the unified experience, somebody else's sender may be the only one that the remaining factor has, or the
-    // factor that comes back.
+    // Without the unified experience, somebody else's sender may be the only one of a factor that stays or comes back.
     let unified = !switches || guards::is_unified(&seen) != Some(false);
     let legacy = delivery && (!unified || guards::is_in_legacy_place(&seen));
     let loses = |step: &Step| {
