@@ -302,7 +302,9 @@ pub fn of_watch(watched: watch::Watched) -> Watched {
                 // It came to its end without a step: everything has a reason to stay as the run left it.
                 Some(stays) => Back { ended: "failed", why: Some(stays), done, left },
                 None => {
-                    let is_resumed = plan.findings.iter().any(|one| one.code == codes::RUN_UNFINISHED);
+                    // A rollback that died has done the steps, or some of them.
+                    let is_resumed =
+                        plan.record || plan.findings.iter().any(|one| one.code == codes::RUN_UNFINISHED);
                     let is_vain = ended == "done" && done.is_empty() && left.is_empty() && !is_resumed;
                     let why = match is_vain {
                         true => Some(NOTHING_TO_TAKE_BACK.to_owned()),

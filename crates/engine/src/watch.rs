@@ -252,8 +252,7 @@ async fn follow(running: &Running, (since_ms, until_ms): (u64, u64), port: &Port
     loop {
         let latest_ms = events.values().map(|event| event.at_ms).max().unwrap_or(0);
         let from_ms = since_ms.max(latest_ms.saturating_sub(OVERLAP_MS));
-        // A slow reply may tell of the time at which it was asked.
-        let now_ms = port.server_now_ms();
+        let asked_ms = reader.now_ms();
         let mut unread = None;
         match health::read(&reader, (from_ms, until_ms), false).await {
             Ok(window) => {
@@ -272,6 +271,8 @@ async fn follow(running: &Running, (since_ms, until_ms): (u64, u64), port: &Port
                 Err(failed) => unread = Some(failed),
             }
         }
+        // A slow reply may show the log as it was when it was asked for. The tenant's time is known behind the first one.
+        let now_ms = port.server_now_ms().saturating_sub(reader.now_ms() - asked_ms);
         let health = match unread {
             None => judge(counts, earlier.clone(), times(now_ms)),
             Some(failed) => Health { counts, ..not_read(&failed, times(now_ms)) },
