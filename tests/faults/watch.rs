@@ -294,6 +294,8 @@ fn a_watch_or_a_rollback_that_is_killed_is_finished_by_the_next_run() {
         let ended = back.map(|back| back.outcome.ended.clone());
         assert_eq!(ended, Some(Ended::Done), "{story}: {run:?}");
         assert!(!second_runs(&bench), "{story}");
+        let line = of_watch(watched.clone()).line();
+        assert!(line.ends_with("; the run was taken back"), "{story}: {line}");
         let record = record(&bench);
         assert!(record.watch.is_none() && record.intent.is_none(), "{story}: {record:?}");
         assert_eq!(bench.losses(), Vec::<String>::new(), "{story}: law 1 at each request");
