@@ -21,7 +21,7 @@ use crate::engine::watch::{self, Run};
 use crate::manifest::Missing;
 use crate::model::health::Verdict;
 use crate::model::plan::{Level, Plan};
-use crate::report::{Applied, Back, Content, Watched};
+use crate::report::{Applied, Back, Content, NOTHING_TO_TAKE_BACK, Watched};
 
 /// Make the tenant as the manifest says
 ///
@@ -280,9 +280,6 @@ fn reconcile(common: &Common, reviewed: Reviewed, ready: &mut Ready<'_>, shell: 
     }
     Ok(exit)
 }
-
-/// Why a rollback that ended well changed nothing.
-const NOTHING_TO_TAKE_BACK: &str = "what ran before is the same, so there was nothing to take back";
 
 /// What becomes of a rollback that the record still asks for.
 const TRIED_AGAIN: &str = "; an apply with --watch tries this rollback again and does nothing else, and one without --watch goes on from here";

@@ -446,6 +446,7 @@ impl<'a> Work<'a> {
         let nothing = Seen::default();
         let mut tries = 0;
         self.unanswered_ms = None;
+        self.wrote = false;
         let done = loop {
             tries += 1;
             let ids = self.ids();

@@ -25,7 +25,7 @@ pub struct Pace {
     alone: bool,
     /// An answer has come, of whatever kind.
     heard: bool,
-    /// A success came without rate-limit headers.
+    /// A success came that told no budget.
     untold: bool,
     /// A reply told of a budget, of whatever bucket.
     limited: bool,

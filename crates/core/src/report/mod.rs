@@ -30,7 +30,7 @@ pub use markdown::{BYTES_MAX, markdown};
 pub use sarif::sarif;
 pub use status::{Part, Status};
 use text::Told;
-pub use watched::{Back, Watched, code as code_of_verdict};
+pub use watched::{Back, NOTHING_TO_TAKE_BACK, Watched, code as code_of_verdict};
 
 use crate::diag::{Diagnostic, Severity};
 use crate::manifest::{Position, Source, position_of, position_of_resource};

@@ -9,6 +9,9 @@ use crate::model::plan::{Finding, Level};
 /// The next move where nothing shows that messages arrive.
 const LOOK_LATER: &str = "the run stays; look again with `lockstep status` once users have asked for codes";
 
+/// Why a rollback that ended well changed nothing.
+pub const NOTHING_TO_TAKE_BACK: &str = "what ran before is the same, so there was nothing to take back";
+
 /// What a watch saw and did.
 #[derive(Clone, Debug)]
 pub struct Watched {
@@ -55,7 +58,7 @@ impl Watched {
         let back = match &self.back {
             Some(back) if back.is_whole() => "; the run was taken back",
             Some(back) if back.ended == "done" && back.left.is_empty() => {
-                "; what ran before is the same, so there was nothing to take back"
+                &format!("; {NOTHING_TO_TAKE_BACK}")
             }
             Some(back) if back.ended == "done" => "; not all of the run could be taken back",
             Some(_) => "; the run could not be taken back",
